@@ -1,0 +1,364 @@
+package catalogue
+
+import (
+	"regexp"
+	"strings"
+
+	"dapple/command"
+)
+
+// attacher checks and gathers attachments, with the replicas of files that are registered on the way.
+type attacher struct {
+	*didChanges
+	ignoreDuplicate bool
+	rses            []*filesAtRSE
+	registered      map[DIDName]string // file -> RSE
+	plans           []*replicaPlan
+	twice           *DIDName
+}
+
+// filesAtRSE are the files that a command registers at one RSE.
+type filesAtRSE struct {
+	rse   string
+	files []*command.NewFile
+	sized bool // all of them came with a size
+}
+
+// atRSE notes that children of a dataset are to be registered at an RSE; "" is none.
+func (a *attacher) atRSE(rse string, children []*command.Child) {
+	if rse == "" || len(children) == 0 {
+		return
+	}
+	var at *filesAtRSE
+	for _, r := range a.rses {
+		if r.rse == rse {
+			at = r
+		}
+	}
+	if at == nil {
+		at = &filesAtRSE{rse: rse, sized: true}
+		a.rses = append(a.rses, at)
+	}
+	if a.registered == nil {
+		a.registered = map[DIDName]string{}
+	}
+	for _, child := range children {
+		name := DIDName{child.GetFile().GetScope(), child.GetFile().GetName()}
+		switch other, known := a.registered[name]; {
+		case !known:
+			a.registered[name] = rse
+			at.files = append(at.files, child.GetFile())
+			at.sized = at.sized && child.HasBytes
+		case other != rse && a.twice == nil:
+			a.twice = &name
+		}
+	}
+}
+
+// planReplicas checks the files noted by atRSE; from then on they are known to find.
+func (a *attacher) planReplicas() error {
+	if a.twice != nil {
+		return Errorf(command.CodeInvalidValue, "File %s is to be registered at two RSEs", *a.twice)
+	}
+	for _, r := range a.rses {
+		rse, err := GetRSE(a.v, r.rse)
+		if err != nil {
+			return err
+		}
+		if err := Authorize(a.v, a.at.Issuer, ActionAddReplicas, rse.Name); err != nil {
+			return err
+		}
+		if !r.sized {
+			return Errorf(command.CodeInvalidObject, "files to be registered at %s need their size in bytes", rse.Name)
+		}
+		plan, err := checkNewReplicas(a.v, a.at, rse, r.files)
+		if err != nil {
+			return err
+		}
+		if err := plan.authorizeNewFiles(a.v, a.at); err != nil {
+			return err
+		}
+		for i := range plan.files {
+			a.remember(&changedDID{ref: plan.files[i].ref, did: plan.files[i].d, planned: plan.files[i].meta})
+		}
+		a.plans = append(a.plans, plan)
+	}
+	return nil
+}
+
+// write carries everything out: replicas first, for the attachments count on their files.
+func (a *attacher) write(tx Tx) error {
+	for _, plan := range a.plans {
+		if err := plan.write(tx, a.at); err != nil {
+			return err
+		}
+	}
+	return a.didChanges.write(tx)
+}
+
+// checkRSEName refuses an RSE that does not exist; "" is none.
+func checkRSEName(v View, name string) error {
+	if name == "" {
+		return nil
+	}
+	_, err := GetRSE(v, name)
+	return err
+}
+
+// attachTo checks and gathers the attachments to one DID. A child that is named twice counts once, as the last one says.
+func (a *attacher) attachTo(r *command.Attachment) error {
+	if err := checkRSEName(a.v, r.Rse); err != nil {
+		return err
+	}
+	parent, err := a.must(r.Scope, r.Name)
+	if err != nil {
+		return err
+	}
+	name, children := DIDName{r.Scope, r.Name}, eachOnce(r.Children)
+	switch {
+	case parent.did.Type == TypeFile && IsArchiveName(r.Name):
+		return a.attachToArchive(parent, name, children)
+	case parent.did.Type == TypeFile:
+		return Errorf(command.CodeUnsupportedOperation, "Data identifier '%s' is a file", name)
+	case !parent.did.Open:
+		return Errorf(command.CodeUnsupportedOperation, "Data identifier '%s' is closed", name)
+	case parent.did.Type == TypeDataset:
+		return a.attachToDataset(parent, name, children)
+	default:
+		return a.attachToContainer(parent, name, children)
+	}
+}
+
+// eachOnce leaves one of children with the same name, the last one at the place of the first.
+func eachOnce(children []*command.Child) []*command.Child {
+	once := make([]*command.Child, 0, len(children))
+	places := make(map[DIDName]int, len(children))
+	for _, c := range children {
+		name := DIDName{c.GetFile().GetScope(), c.GetFile().GetName()}
+		if place, twice := places[name]; twice {
+			once[place] = c
+			continue
+		}
+		places[name] = len(once)
+		once = append(once, c)
+	}
+	return once
+}
+
+// attachToDataset checks every file before it attaches the first, so that what is missing is told before what is there twice.
+func (a *attacher) attachToDataset(parent *changedDID, name DIDName, children []*command.Child) error {
+	files := make([]*changedDID, len(children))
+	for i, child := range children {
+		file, err := a.must(child.GetFile().GetScope(), child.GetFile().GetName())
+		if err != nil {
+			return err
+		}
+		if file.did.Type != TypeFile {
+			return Errorf(command.CodeUnsupportedOperation, "Data identifier %s:%s of type DIDType.%s cannot be added to a dataset",
+				child.File.Scope, child.File.Name, file.did.Type)
+		}
+		if err := checkSame(child, file.did); err != nil {
+			return err
+		}
+		files[i] = file
+	}
+	for _, file := range files {
+		if file.did.Bytes > MaxFileBytes-min(parent.did.Size, MaxFileBytes) {
+			return Errorf(command.CodeInvalidValue, "Data identifier '%s' cannot hold more than %d bytes", name, uint64(MaxFileBytes))
+		}
+		if err := a.attachOnce(parent, file, command.CodeAlreadyAttached, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attachOnce attaches a DID that is not attached yet; one that is there is skipped or refused with the code.
+func (a *attacher) attachOnce(parent, child *changedDID, twice command.Code, name DIDName) error {
+	there, err := a.attached(edge{parent.ref, child.ref})
+	switch {
+	case err != nil:
+		return err
+	case !there:
+		return a.attach(parent, child)
+	case !a.ignoreDuplicate:
+		return Errorf(twice, "Data identifier '%s' is attached to '%s' already", child.ref.name, name)
+	}
+	return nil
+}
+
+// checkSame compares what the client says about a file with what is known.
+func checkSame(child *command.Child, d *DID) error {
+	f := child.File
+	switch {
+	case child.HasBytes && f.Bytes != d.Bytes:
+		return Errorf(command.CodeFileMismatch, "bytes mismatch for '%s:%s': %d!=%d", f.Scope, f.Name, f.Bytes, d.Bytes)
+	case f.Adler32 != "" && !strings.EqualFold(f.Adler32, d.Adler32):
+		return Errorf(command.CodeFileMismatch, "adler32 mismatch for '%s:%s': %s!=%s", f.Scope, f.Name, f.Adler32, d.Adler32)
+	case f.Md5 != "" && !strings.EqualFold(f.Md5, d.MD5):
+		return Errorf(command.CodeFileMismatch, "md5 mismatch for '%s:%s': %s!=%s", f.Scope, f.Name, f.Md5, d.MD5)
+	}
+	return nil
+}
+
+func (a *attacher) attachToContainer(parent *changedDID, name DIDName, children []*command.Child) error {
+	var (
+		collections = make([]*changedDID, len(children))
+		above       map[didRef]bool
+	)
+	for i, child := range children {
+		scope, childName := child.GetFile().GetScope(), child.GetFile().GetName()
+		if scope == name.Scope && childName == name.Name {
+			return Errorf(command.CodeUnsupportedOperation, "Self-append is not valid!")
+		}
+		collection, err := a.must(scope, childName)
+		if err != nil {
+			return err
+		}
+		t := collection.did.Type
+		if t == TypeFile {
+			return Errorf(command.CodeUnsupportedOperation, "Adding a file (%s:%s) to a container (%s) is forbidden", scope, childName, name)
+		}
+		if i > 0 && t != collections[0].did.Type {
+			return Errorf(command.CodeUnsupportedOperation, "Mixed collection is not allowed: '%s:%s' is a DIDType.%s(expected type: DIDType.%s)",
+				scope, childName, t, collections[0].did.Type)
+		}
+		if t == TypeContainer && above == nil {
+			if above, err = a.ancestors(parent.ref); err != nil {
+				return err
+			}
+		}
+		if above[collection.ref] {
+			return Errorf(command.CodeUnsupportedOperation, "Circular attachment detected. %s:%s is already a parent of %s", scope, childName, name)
+		}
+		collections[i] = collection
+	}
+	for _, collection := range collections {
+		if err := a.attachOnce(parent, collection, command.CodeDuplicateContent, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// archiveName is what the name of an archive looks like; it is part of what AttachDIDs does.
+var archiveName = regexp.MustCompile(`(?i)\A.*\.(zip|zipx|tar.gz|tgz|tar.Z|tar.bz2|tbz2)(\.[0-9]+)*\z`)
+
+// IsArchiveName reports whether a file of that name may hold other files.
+func IsArchiveName(name string) bool { return archiveName.MatchString(name) }
+
+// attachToArchive makes files the constituents of an archive; those that are unknown become DIDs without replicas.
+func (a *attacher) attachToArchive(parent *changedDID, name DIDName, children []*command.Child) error {
+	for _, child := range children {
+		f := child.GetFile()
+		if f.GetScope() == name.Scope && f.GetName() == name.Name {
+			return Errorf(command.CodeUnsupportedOperation, "Self-append is not valid!")
+		}
+		file, err := a.find(f.GetScope(), f.GetName())
+		if err != nil {
+			return err
+		}
+		if file == nil {
+			if file, err = a.addConstituent(child); err != nil {
+				return err
+			}
+		}
+		if file.did.Type != TypeFile {
+			return Errorf(command.CodeUnsupportedOperation, "Data identifier %s:%s of type DIDType.%s cannot be added to an archive",
+				f.Scope, f.Name, file.did.Type)
+		}
+		if file.did.Archive {
+			above, err := a.archivesAbove(parent.ref)
+			if err != nil {
+				return err
+			}
+			if above[file.ref] {
+				return Errorf(command.CodeUnsupportedOperation, "Circular attachment detected. %s:%s holds %s", f.Scope, f.Name, name)
+			}
+		}
+		if err := a.packOnce(parent, file, name); err != nil {
+			return err
+		}
+	}
+	if len(children) == 0 {
+		return nil
+	}
+	return a.markArchive(parent)
+}
+
+// packOnce puts a file into an archive that it is not in yet.
+func (a *attacher) packOnce(parent, file *changedDID, name DIDName) error {
+	e := edge{parent.ref, file.ref}
+	there, err := a.inArchive(e)
+	switch {
+	case err != nil:
+		return err
+	case there && a.ignoreDuplicate:
+		return nil
+	case there:
+		return Errorf(command.CodeAlreadyAttached, "Data identifier '%s' is in archive '%s' already", file.ref.name, name)
+	}
+	a.packed[e] = true
+	a.archive = append(a.archive, e)
+	if !file.did.Constituent {
+		file.did.Constituent = true
+		a.touch(file)
+	}
+	return nil
+}
+
+// addConstituent makes the DID of a file that is known to be in an archive only.
+func (a *attacher) addConstituent(child *command.Child) (*changedDID, error) {
+	f := child.File
+	scope, err := a.mustScope(f.Scope)
+	if err != nil {
+		return nil, err
+	}
+	if err := Authorize(a.v, a.at.Issuer, ActionAddDIDs, f.Scope); err != nil {
+		return nil, err
+	}
+	if err := ValidateDIDName(f.Name); err != nil {
+		return nil, err
+	}
+	if !child.HasBytes || f.Bytes > MaxFileBytes {
+		return nil, Errorf(command.CodeInvalidObject, "File %s:%s needs its size in bytes", f.Scope, f.Name)
+	}
+	meta, err := validateMetadata(a.at, TypeFile, f.Meta)
+	if err != nil {
+		return nil, err
+	}
+	file := a.add(didRef{scope, f.Name}, &DID{Type: TypeFile, Account: a.issuer, Bytes: f.Bytes, Adler32: f.Adler32, MD5: f.Md5})
+	file.meta = meta
+	return file, nil
+}
+
+// markArchive marks a file as an archive, and the datasets that it is in as holding one.
+func (a *attacher) markArchive(archive *changedDID) error {
+	if archive.did.Archive {
+		return nil
+	}
+	archive.did.Archive = true
+	a.touch(archive)
+	var parents []didRef
+	err := scanParents(a.v, archive.ref, func(parent didRef) (bool, error) {
+		parents = append(parents, parent)
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, ref := range append(parents, a.parents[archive.ref]...) {
+		parent, err := a.load(ref)
+		if err == nil && parent == nil {
+			_, err = mustLoadDID(a.v, ref)
+		}
+		if err != nil {
+			return err
+		}
+		if !parent.did.Archive {
+			parent.did.Archive = true
+			a.touch(parent)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,256 @@
+package catalogue
+
+import (
+	"slices"
+
+	"dapple/command"
+)
+
+// didChanges is what a command is going to do to DIDs. The check phase gathers it, reading through it what it has gathered
+// before; write then carries it out and cannot be refused.
+type didChanges struct {
+	v      View
+	at     Stamp
+	issuer uint32 // the account's number
+
+	dids    map[didRef]*changedDID
+	order   []*changedDID       // as they were first read
+	edges   map[edge]bool       // of collections: true is to be attached, false to be detached
+	parents map[didRef][]didRef // that this command attaches a DID to
+	written []edge              // the keys of edges in the order of the request
+	packed  map[edge]bool
+	archive []edge // the keys of packed in the order of the request
+	names   scopeNames
+	scopes  map[string]uint32
+}
+
+// changedDID is a DID that the command has read or is going to make.
+type changedDID struct {
+	ref     didRef
+	did     *DID
+	changed bool
+	meta    []MetadataEntry // to be set
+	planned []MetadataEntry // that the registration of a new file sets
+	events  int64           // to be added to what a dataset's files have together
+}
+
+// edge leads from a collection to what is attached to it, or from an archive to a constituent.
+type edge struct{ parent, child didRef }
+
+func newDIDChanges(v View, at Stamp) (*didChanges, error) {
+	issuer, err := requireActiveAccount(v, at.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	return &didChanges{
+		v: v, at: at, issuer: issuer.ID,
+		dids: map[didRef]*changedDID{}, edges: map[edge]bool{}, parents: map[didRef][]didRef{}, packed: map[edge]bool{},
+		names: scopeNames{}, scopes: map[string]uint32{},
+	}, nil
+}
+
+// scope returns the number of a scope, 0 where there is none.
+func (c *didChanges) scope(name string) (uint32, error) {
+	if id, known := c.scopes[name]; known {
+		return id, nil
+	}
+	id, _, err := findScopeID(c.v, name)
+	if err == nil {
+		c.scopes[name] = id
+	}
+	return id, err
+}
+
+// find returns a DID, new ones of this command included, or nil where there is none.
+func (c *didChanges) find(scope, name string) (*changedDID, error) {
+	id, err := c.scope(scope)
+	if err != nil || id == 0 {
+		return nil, err
+	}
+	return c.load(didRef{id, name})
+}
+
+// load is find by reference.
+func (c *didChanges) load(ref didRef) (*changedDID, error) {
+	if d, known := c.dids[ref]; known {
+		return d, nil
+	}
+	d, found, err := loadDID(c.v, ref)
+	if err != nil || !found {
+		return nil, err
+	}
+	return c.remember(&changedDID{ref: ref, did: d}), nil
+}
+
+func (c *didChanges) remember(d *changedDID) *changedDID {
+	c.dids[d.ref] = d
+	c.order = append(c.order, d)
+	return d
+}
+
+// must is find that refuses with CodeDIDNotFound.
+func (c *didChanges) must(scope, name string) (*changedDID, error) {
+	d, err := c.find(scope, name)
+	if err == nil && d == nil {
+		err = didNotFound(scope, name)
+	}
+	return d, err
+}
+
+// add makes a new DID, which must not exist yet.
+func (c *didChanges) add(ref didRef, d *DID) *changedDID {
+	d.Created, d.Updated, d.Revision = c.at.Time, c.at.Time, c.at.Revision
+	return c.remember(&changedDID{ref: ref, did: d, changed: true})
+}
+
+// touch marks a DID as changed by this command.
+func (c *didChanges) touch(d *changedDID) {
+	d.changed = true
+	d.did.Updated, d.did.Revision = c.at.Time, c.at.Revision
+}
+
+// attached reports whether a DID is in a collection as far as this command has got.
+func (c *didChanges) attached(e edge) (bool, error) {
+	if attached, known := c.edges[e]; known {
+		return attached, nil
+	}
+	_, found, err := c.v.Get(attachmentKey(e.parent, e.child))
+	return found, err
+}
+
+// attach puts a child into a collection.
+func (c *didChanges) attach(parent, child *changedDID) error {
+	events, err := c.eventsOf(child)
+	if err != nil {
+		return err
+	}
+	parent.events += events
+	e := edge{parent.ref, child.ref}
+	if _, known := c.edges[e]; !known {
+		c.written = append(c.written, e)
+	}
+	c.edges[e] = true
+	c.parents[child.ref] = append(c.parents[child.ref], parent.ref)
+	parent.did.countChild(child.did)
+	parent.did.Archive = parent.did.Archive || child.did.Archive
+	c.touch(parent)
+	return nil
+}
+
+// detach takes a child out of a collection. What the collection had when it was closed shrinks with it, as in Rucio.
+func (c *didChanges) detach(parent, child *changedDID) error {
+	events, err := c.eventsOf(child)
+	if err != nil {
+		return err
+	}
+	parent.events -= events
+	e := edge{parent.ref, child.ref}
+	c.written = append(c.written, e)
+	c.edges[e] = false
+	p := parent.did
+	p.uncountChild(child.did)
+	p.ClosedLength -= min(1, p.ClosedLength)
+	p.ClosedSize -= min(child.did.Bytes, p.ClosedSize)
+	c.touch(parent)
+	return nil
+}
+
+// eventsOf returns how many events a file has as far as this command has got, 0 for a collection.
+func (c *didChanges) eventsOf(d *changedDID) (int64, error) {
+	if d.did.Type != TypeFile {
+		return 0, nil
+	}
+	stored, err := loadMetadata(c.v, d.ref, d.did)
+	if err != nil {
+		return 0, err
+	}
+	return eventsIn(layMetadata(layMetadata(stored, d.planned), d.meta))
+}
+
+// inArchive reports whether a file is in an archive as far as this command has got.
+func (c *didChanges) inArchive(e edge) (bool, error) {
+	if c.packed[e] {
+		return true, nil
+	}
+	_, found, err := c.v.Get(constituentKey(e.parent, e.child))
+	return found, err
+}
+
+// ancestors returns every collection above a DID, with those of this command.
+func (c *didChanges) ancestors(ref didRef) (map[didRef]bool, error) {
+	return c.above(ref, parentsPrefix, c.parents)
+}
+
+// archivesAbove returns every archive that a file is in, directly or in another, with those of this command.
+func (c *didChanges) archivesAbove(ref didRef) (map[didRef]bool, error) {
+	packedIn := map[didRef][]didRef{}
+	for _, e := range c.archive {
+		packedIn[e.child] = append(packedIn[e.child], e.parent)
+	}
+	return c.above(ref, archivesPrefix, packedIn)
+}
+
+// above walks up from a DID by the keys under a prefix and what this command adds to them.
+func (c *didChanges) above(ref didRef, prefix func(didRef) []byte, added map[didRef][]didRef) (map[didRef]bool, error) {
+	all := map[didRef]bool{}
+	for work := []didRef{ref}; len(work) > 0; {
+		child := work[len(work)-1]
+		work = work[:len(work)-1]
+		direct := slices.Clone(added[child])
+		err := scanRefs(c.v, prefix(child), func(parent didRef) (bool, error) {
+			direct = append(direct, parent)
+			return true, nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, parent := range direct {
+			if !all[parent] {
+				all[parent] = true
+				work = append(work, parent)
+			}
+		}
+	}
+	return all, nil
+}
+
+// write carries everything out.
+func (c *didChanges) write(tx Tx) error {
+	for _, d := range c.order {
+		if d.events != 0 {
+			if err := addEvents(tx, c.at, d.ref, d.did, d.events); err != nil {
+				return err
+			}
+			d.changed = true
+		}
+		if len(d.meta) > 0 {
+			if err := putMetadata(tx, c.at, d.ref, d.did, d.meta); err != nil {
+				return err
+			}
+		}
+		if d.changed || len(d.meta) > 0 {
+			putDID(tx, d.ref, d.did)
+		}
+	}
+	for _, e := range c.written {
+		if c.edges[e] {
+			putAttachment(tx, c.at, e.parent, e.child, c.dids[e.child].did.Type)
+		} else {
+			deleteAttachment(tx, e.parent, e.child)
+		}
+	}
+	for _, e := range c.archive {
+		tx.Put(constituentKey(e.parent, e.child), appendConstituent(nil, constituent{created: c.at.Time}))
+		tx.Put(archiveKey(e.child, e.parent), nil)
+	}
+	return nil
+}
+
+// mustScope returns the number of a scope, or CodeScopeNotFound.
+func (c *didChanges) mustScope(name string) (uint32, error) {
+	id, err := c.scope(name)
+	if err == nil && id == 0 {
+		err = Errorf(command.CodeScopeNotFound, "Scope '%s' not found!", name)
+	}
+	return id, err
+}

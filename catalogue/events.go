@@ -1,0 +1,97 @@
+package catalogue
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// metaEvents is the metadata key of a file's number of events. Under the same key a dataset keeps the sum of its files as it is
+// now, and a container what its datasets had when it was last closed; of a collection that was never closed the API
+// shows none.
+const metaEvents = "events"
+
+// maxEvents bounds the events of a file, so that no dataset's sum overflows.
+const maxEvents = 1 << 40
+
+// eventsIn returns the number of events among metadata, 0 where there is none.
+func eventsIn(meta []MetadataEntry) (int64, error) {
+	text, found := FindMetadata(meta, metaEvents)
+	if !found || text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%w: events %q", ErrRecord, text)
+	}
+	return n, nil
+}
+
+// addEvents adds to the events that a dataset keeps; the caller stores its record.
+func addEvents(tx Tx, at Stamp, ref didRef, d *DID, more int64) error {
+	if more == 0 {
+		return nil
+	}
+	meta, err := loadMetadata(tx, ref, d)
+	if err != nil {
+		return err
+	}
+	n, err := eventsIn(meta)
+	if err != nil {
+		return err
+	}
+	return putEvents(tx, at, ref, d, n+more)
+}
+
+func putEvents(tx Tx, at Stamp, ref didRef, d *DID, n int64) error {
+	e := MetadataEntry{Key: metaEvents}
+	if n != 0 {
+		e.Value = strconv.FormatInt(n, 10)
+	}
+	return putMetadata(tx, at, ref, d, []MetadataEntry{e})
+}
+
+// sumEvents keeps with a container what the datasets under it have now.
+func sumEvents(tx Tx, at Stamp, ref didRef, d *DID) error {
+	var sum int64
+	err := scanDatasets(tx, ref, d.Type, func(below didRef) (bool, error) {
+		dataset, err := mustLoadDID(tx, below)
+		if err != nil {
+			return false, err
+		}
+		meta, err := loadMetadata(tx, below, dataset)
+		if err != nil {
+			return false, err
+		}
+		n, err := eventsIn(meta)
+		sum += n
+		return true, err
+	})
+	if err != nil {
+		return err
+	}
+	return putEvents(tx, at, ref, d, sum)
+}
+
+// setEvents lays metadata with another number of events over a file's and brings the file's datasets up to date.
+func (c *didChanges) setEvents(d *changedDID, set []MetadataEntry) error {
+	before, err := c.eventsOf(d)
+	if err != nil {
+		return err
+	}
+	d.meta = layMetadata(d.meta, set)
+	after, err := c.eventsOf(d)
+	if err != nil {
+		return err
+	}
+	return scanParents(c.v, d.ref, func(ref didRef) (bool, error) {
+		parent, err := c.load(ref)
+		if err == nil && parent == nil {
+			_, err = mustLoadDID(c.v, ref)
+		}
+		if err != nil {
+			return false, err
+		}
+		parent.events += after - before
+		return true, nil
+	})
+}

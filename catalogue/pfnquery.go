@@ -1,0 +1,153 @@
+package catalogue
+
+import (
+	"cmp"
+	"slices"
+)
+
+// pfnFinder finds the replicas that PFNs name. It reads the RSEs once, however many PFNs there are.
+type pfnFinder struct {
+	v View
+	// only is the RSE to look at, nil for all but staging areas.
+	only   *RSE
+	byHost map[string][]*RSE
+	scopes scopeIDs
+	d      DID
+}
+
+// pfnMatch is the place that a PFN names: a path at an RSE, and the file that lies there or, at a deterministic RSE, that
+// would lie there.
+type pfnMatch struct {
+	rse  *RSE
+	path string
+	// scope and name are those of the path at a deterministic RSE and otherwise those of the file that lies there.
+	scope, name string
+	// ref is set where the scope exists, exists where the replica does.
+	ref    didRef
+	exists bool
+}
+
+// find returns the place that a PFN names, and false where it belongs to no RSE. Where it may belong to several, one that has
+// the replica is preferred, then the one with the longest prefix.
+func (f *pfnFinder) find(pfn string) (pfnMatch, bool, error) {
+	candidates, err := f.candidates(pfn)
+	if err != nil || len(candidates) == 0 {
+		return pfnMatch{}, false, err
+	}
+	for i := range candidates {
+		if err := f.resolve(&candidates[i]); err != nil {
+			return pfnMatch{}, false, err
+		}
+		if candidates[i].exists {
+			return candidates[i], true, nil
+		}
+	}
+	return candidates[0], true, nil
+}
+
+// candidates returns the RSEs that a PFN may belong to, the longest prefix first.
+func (f *pfnFinder) candidates(pfn string) ([]pfnMatch, error) {
+	rses := []*RSE{f.only}
+	if f.only == nil {
+		if err := f.load(); err != nil {
+			return nil, err
+		}
+		parsed, err := ParsePFN(pfn)
+		if err != nil {
+			return nil, nil //nolint:nilerr // what is no PFN belongs to no RSE
+		}
+		rses = f.byHost[parsed.Host]
+	}
+	var all []pfnMatch
+	for _, r := range rses {
+		if path, ok := r.PathOfPFN(pfn); ok {
+			all = append(all, pfnMatch{rse: r, path: path})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b pfnMatch) int { return cmp.Compare(len(a.path), len(b.path)) })
+	return all, nil
+}
+
+// load reads all RSEs and orders them by the hosts of their protocols.
+func (f *pfnFinder) load() error {
+	if f.byHost != nil {
+		return nil
+	}
+	f.byHost = map[string][]*RSE{}
+	add := func(host string, r *RSE) {
+		if list := f.byHost[host]; len(list) == 0 || list[len(list)-1] != r {
+			f.byHost[host] = append(list, r)
+		}
+	}
+	return ListRSEs(f.v, func(r *RSE) error {
+		if r.Staging {
+			return nil
+		}
+		for i := range r.Protocols {
+			p := &r.Protocols[i]
+			add(p.host(), r)
+			if p.Hostname == "localhost" {
+				add("", r)
+			}
+		}
+		return nil
+	})
+}
+
+// resolve finds the file of a match.
+func (f *pfnFinder) resolve(m *pfnMatch) error {
+	if !m.rse.Deterministic {
+		ref, found, err := fileAtPath(f.v, m.rse.ID, m.path)
+		if err != nil || !found {
+			return err
+		}
+		scope, err := scopeName(f.v, ref.scope)
+		if err != nil {
+			return err
+		}
+		m.ref, m.scope, m.name, m.exists = ref, scope, ref.name, true
+		return nil
+	}
+	scope, name, ok := m.rse.scopeNameFromPath(m.path)
+	if !ok {
+		return nil
+	}
+	m.scope, m.name = scope, name
+	id, found, err := f.scopes.find(f.v, scope)
+	if err != nil || !found {
+		return err
+	}
+	m.ref = didRef{id, name}
+	found, err = loadDIDInto(f.v, m.ref, &f.d)
+	if err != nil || !found {
+		return err
+	}
+	_, m.exists = f.d.Replica(m.rse.ID)
+	return nil
+}
+
+// DIDsOfPFNs visits the files that lie at PFNs, at one RSE or, where rse is "", at all of them. A PFN that is unknown is left
+// out. The RSE's name is checked: CodeRSENotFound.
+func DIDsOfPFNs(v View, rse string, pfns []string, visit func(pfn, scope, name string) error) error {
+	f := pfnFinder{v: v}
+	if rse != "" {
+		r, err := GetRSE(v, rse)
+		if err != nil {
+			return err
+		}
+		f.only = r
+	}
+	for _, pfn := range pfns {
+		m, found, err := f.find(pfn)
+		if err != nil {
+			return err
+		}
+		if !found || !m.exists {
+			continue
+		}
+		if err := visit(pfn, m.scope, m.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

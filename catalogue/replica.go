@@ -1,0 +1,122 @@
+package catalogue
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"dapple/command"
+)
+
+const (
+	// MaxFileBytes is the largest size that a file may have.
+	MaxFileBytes = 1<<63 - 1
+	// maxRSEBytes is what the files of an RSE may sum up to: with it no counter can overflow.
+	maxRSEBytes = 1<<63 - 1
+	// obsoleteTombstone marks a replica that may be deleted at once: the first moment after 0, which stands for none.
+	obsoleteTombstone = 1
+	// attributeTombstoneDelay is the RSE attribute with the seconds after which a new replica may be deleted.
+	attributeTombstoneDelay = "tombstone_delay"
+)
+
+// String returns the API's name of a state.
+func (s ReplicaState) String() string {
+	switch s {
+	case StateAvailable:
+		return "AVAILABLE"
+	case StateUnavailable:
+		return "UNAVAILABLE"
+	case StateCopying:
+		return "COPYING"
+	case StateBeingDeleted:
+		return "BEING_DELETED"
+	case StateBad:
+		return "BAD"
+	case StateTemporarilyUnavailable:
+		return "TEMPORARY_UNAVAILABLE"
+	default:
+		return fmt.Sprintf("state(%d)", byte(s))
+	}
+}
+
+// KnownState reports whether a number is the letter of a state of replicas.
+func KnownState(letter uint32) bool {
+	return letter < 0x80 && strings.IndexByte(counterStates, byte(letter)) >= 0
+}
+
+// AddReplicas registers replicas of files at an RSE. Files that are unknown become DIDs of the issuer, with the metadata given;
+// a replica that is there already stays as it is.
+func AddReplicas(tx Tx, at Stamp, c *command.AddReplicas) ([]byte, error) {
+	rse, err := GetRSE(tx, c.Rse)
+	if err != nil {
+		return nil, err
+	}
+	if err = Authorize(tx, at.Issuer, ActionAddReplicas, rse.Name); err != nil {
+		return nil, err
+	}
+	if !rse.AvailableWrite {
+		if err = checkBlocked(tx, at, rse, c.IgnoreAvailability, "%s is temporary unavailable for writing"); err != nil {
+			return nil, err
+		}
+	}
+	plan, err := checkNewReplicas(tx, at, rse, c.Files)
+	if err != nil {
+		return nil, err
+	}
+	if err = plan.authorizeNewFiles(tx, at); err != nil {
+		return nil, err
+	}
+	return nil, plan.write(tx, at)
+}
+
+// checkBlocked refuses an operation that an RSE is not available for, unless the issuer may and wants to ignore that.
+func checkBlocked(v View, at Stamp, rse *RSE, ignore bool, refusal string) error {
+	if ignore {
+		err := Authorize(v, at.Issuer, ActionSkipAvailability, rse.Name)
+		if CodeOf(err) != command.CodeAccessDenied {
+			return err
+		}
+	}
+	return Errorf(command.CodeRSEBlocked, refusal, rse.Name)
+}
+
+// defaultTombstone returns the tombstone of new replicas at an RSE that come without one, 0 for none.
+func defaultTombstone(at Stamp, rse *RSE) int64 {
+	text, _ := rse.Attribute(attributeTombstoneDelay)
+	seconds, err := strconv.ParseInt(text, 10, 40)
+	switch {
+	case err != nil || seconds == 0:
+		return 0
+	case seconds < 0:
+		return obsoleteTombstone
+	default:
+		return at.Time + seconds*1_000_000
+	}
+}
+
+// scopeIDs finds the numbers of scopes and remembers them for the length of one command.
+type scopeIDs struct {
+	last  string
+	id    uint32
+	known map[string]uint32
+}
+
+// find returns the number of a scope, and false where there is no such scope.
+func (s *scopeIDs) find(v View, name string) (uint32, bool, error) {
+	if name == s.last && s.id != 0 {
+		return s.id, true, nil
+	}
+	id, found := s.known[name]
+	if !found {
+		var err error
+		if id, found, err = findScopeID(v, name); err != nil || !found {
+			return 0, false, err
+		}
+		if s.known == nil {
+			s.known = map[string]uint32{}
+		}
+		s.known[name] = id
+	}
+	s.last, s.id = name, id
+	return id, true, nil
+}

@@ -1,0 +1,367 @@
+package catalogue
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"strings"
+
+	"dapple/command"
+)
+
+// ReplicaQuery says which replicas to list and how.
+type ReplicaQuery struct {
+	// DIDs are files, datasets and containers; one that is named twice is listed once.
+	DIDs []DIDName
+	// Schemes are those of the PFNs to show: of each the best protocol. None: the best protocol of all.
+	Schemes []string
+	// Domain is DomainWAN, DomainLAN or DomainAll. "" means LAN at the RSEs of the client's site and WAN elsewhere; in any
+	// other domain nothing can be reached.
+	Domain string
+	// Site is the client's site, "" where unknown: the value of the attribute "site" of RSEs.
+	Site string
+	// Expression chooses the RSEs; "" for all.
+	Expression string
+	// AllStates lists replicas in any state, Unavailable those that are unavailable or being copied too; else only available ones.
+	AllStates, Unavailable bool
+	// IgnoreAvailability lists replicas at RSEs that are not available for reading too.
+	IgnoreAvailability bool
+	// UpdatedAfter leaves out replicas that were last changed before this log time in microseconds.
+	UpdatedAfter int64
+	// ResolveArchives lists for files named in DIDs the replicas of the archives that they are in too.
+	ResolveArchives bool
+	// ResolveParents adds the collections above each file.
+	ResolveParents bool
+}
+
+// ListedFile is a file with its replicas. It and its slices are valid until the visit that got it returns.
+type ListedFile struct {
+	Scope, Name  string
+	Bytes        uint64
+	Adler32, MD5 string // "" where unknown
+	// PFNs come by domain (lan before wan before zip), priority and name.
+	PFNs []ListedPFN
+	// Replicas are those that the query chose, with and without PFNs, in ascending order of the RSE's number.
+	Replicas []ListedReplica
+	// Parents are the collections above the file, nearest first, where asked for.
+	Parents []DIDName
+}
+
+// ListedPFN is one way to read a file.
+type ListedPFN struct {
+	PFN string
+	RSE *RSE
+	// Domain is "lan", "wan", or "zip" for a file in an archive.
+	Domain string
+	// ClientExtract is set where the client has to take the file out of the archive.
+	ClientExtract bool
+	priority      int
+}
+
+// ListedReplica is one replica of a file, or of an archive that it is in.
+type ListedReplica struct {
+	RSE   *RSE
+	State ReplicaState
+}
+
+const (
+	domainZip     = "zip"
+	attributeSite = "site"
+	schemeRoot    = "root"
+)
+
+// ReplicaList is a checked query, ready to be streamed.
+type ReplicaList struct {
+	v    View
+	q    ReplicaQuery
+	rses map[uint32]*listedRSE
+	only map[uint32]bool // nil where the query has no expression
+	// named are the DIDs of the query from the first one on that exists, each once.
+	named []didRef
+	// ahead is set while d is the record of the first of them.
+	ahead bool
+	names scopeNames
+	// direct are the DIDs of the query, visited the datasets whose files are listed already.
+	direct, visited map[didRef]bool
+	row             ListedFile
+	d, zip          DID
+	paths           pathCache
+}
+
+// NewReplicaList checks a query. Of the DIDs, those that are unknown are left out; where none is known, the error is
+// CodeDIDNotFound. An expression without RSEs is CodeInvalidRSEExpression.
+func NewReplicaList(v View, q ReplicaQuery) (*ReplicaList, error) {
+	l := &ReplicaList{
+		v: v, q: q, names: scopeNames{}, rses: map[uint32]*listedRSE{}, visited: map[didRef]bool{},
+		direct: make(map[didRef]bool, len(q.DIDs)),
+	}
+	if q.Expression != "" {
+		rses, err := ResolveExpression(v, q.Expression)
+		if err != nil {
+			return nil, err
+		}
+		l.only = make(map[uint32]bool, len(rses))
+		for _, r := range rses {
+			l.only[r.ID] = true
+		}
+	}
+	var scopes scopeIDs
+	for _, n := range q.DIDs {
+		id, found, err := scopes.find(v, n.Scope)
+		if err != nil {
+			return nil, err
+		}
+		ref := didRef{id, n.Name}
+		if !found || l.direct[ref] {
+			continue
+		}
+		if !l.ahead {
+			if l.ahead, err = loadDIDInto(v, ref, &l.d); err != nil {
+				return nil, err
+			}
+		}
+		if l.ahead {
+			l.direct[ref] = true
+			l.names[id] = n.Scope
+			l.named = append(l.named, ref)
+		}
+	}
+	if !l.ahead && len(q.DIDs) > 0 {
+		return nil, Errorf(command.CodeDIDNotFound, "Data identifier '%s' not found", q.DIDs[0])
+	}
+	return l, nil
+}
+
+// Each visits the files of the list until visit returns false or an error. A file that is named itself is listed even
+// without replicas, one of a collection only with some. A file is listed once, however many collections lead to it; what is held
+// in memory for that are the datasets on the way, not the files.
+func (l *ReplicaList) Each(visit func(*ListedFile) (more bool, err error)) error {
+	for _, ref := range l.named {
+		if !l.ahead {
+			found, err := loadDIDInto(l.v, ref, &l.d)
+			if err != nil {
+				return err
+			}
+			if !found {
+				continue
+			}
+		}
+		l.ahead = false
+		list := l.collection
+		if l.d.Type == TypeFile {
+			list = l.file
+		}
+		if more, err := list(ref, visit); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// file lists the file in l.d, which was asked for by name.
+func (l *ReplicaList) file(ref didRef, visit func(*ListedFile) (bool, error)) (bool, error) {
+	if err := l.begin(ref); err != nil {
+		return false, err
+	}
+	if err := l.replicas(&l.d, ref); err != nil {
+		return false, err
+	}
+	if l.d.Constituent && l.q.ResolveArchives {
+		if err := l.archives(ref); err != nil {
+			return false, err
+		}
+	}
+	return l.finish(ref, visit)
+}
+
+// collection lists the files of the dataset in l.d, or of all datasets under the container.
+func (l *ReplicaList) collection(ref didRef, visit func(*ListedFile) (bool, error)) (more bool, err error) {
+	more = true
+	err = scanDatasets(l.v, ref, l.d.Type, func(dataset didRef) (bool, error) {
+		if l.visited[dataset] {
+			return true, nil
+		}
+		err := scanChildren(l.v, dataset, func(child didRef, _ DIDType) (bool, error) {
+			listed, err := l.isListed(dataset, child)
+			if err != nil || listed {
+				return true, err
+			}
+			if found, err := loadDIDInto(l.v, child, &l.d); err != nil || !found {
+				return true, err
+			}
+			if err := l.begin(child); err != nil {
+				return false, err
+			}
+			if err := l.replicas(&l.d, child); err != nil {
+				return false, err
+			}
+			if len(l.row.Replicas) == 0 {
+				return true, nil
+			}
+			more, err = l.finish(child, visit)
+			return more, err
+		})
+		l.visited[dataset] = true
+		return more, err
+	})
+	return more, err
+}
+
+// isListed reports whether a file of a dataset was listed before: because it was named itself, or with an earlier dataset. The
+// file's own parents tell, so that no set of files has to be kept.
+func (l *ReplicaList) isListed(dataset, file didRef) (listed bool, err error) {
+	if l.direct[file] {
+		return true, nil
+	}
+	if len(l.visited) == 0 {
+		return false, nil
+	}
+	err = scanParents(l.v, file, func(parent didRef) (bool, error) {
+		listed = parent != dataset && l.visited[parent]
+		return !listed, nil
+	})
+	return listed, err
+}
+
+// begin starts the row of the file in l.d.
+func (l *ReplicaList) begin(ref didRef) error {
+	scope, err := l.names.name(l.v, ref.scope)
+	if err != nil {
+		return err
+	}
+	l.row = ListedFile{
+		Scope: scope, Name: ref.name, Bytes: l.d.Bytes, Adler32: l.d.Adler32, MD5: l.d.MD5,
+		PFNs: l.row.PFNs[:0], Replicas: l.row.Replicas[:0], Parents: l.row.Parents[:0],
+	}
+	return nil
+}
+
+// finish completes the row and shows it.
+func (l *ReplicaList) finish(ref didRef, visit func(*ListedFile) (bool, error)) (bool, error) {
+	if len(l.row.PFNs) > 1 {
+		slices.SortFunc(l.row.PFNs, func(a, b ListedPFN) int {
+			return cmp.Or(strings.Compare(a.Domain, b.Domain), cmp.Compare(a.priority, b.priority), strings.Compare(a.PFN, b.PFN))
+		})
+	}
+	if l.q.ResolveParents {
+		parents, err := allParents(l.v, ref)
+		if err != nil {
+			return false, err
+		}
+		for _, parent := range parents {
+			name, err := l.names.full(l.v, parent)
+			if err != nil {
+				return false, err
+			}
+			l.row.Parents = append(l.row.Parents, name)
+		}
+	}
+	return visit(&l.row)
+}
+
+// replicas adds the replicas of a file that the query chooses.
+func (l *ReplicaList) replicas(d *DID, ref didRef) error {
+	l.paths.reset(l.row.Scope, ref.name)
+	for i := range d.Replicas {
+		r := &d.Replicas[i]
+		rse, err := l.choose(r)
+		if err != nil {
+			return err
+		}
+		if rse == nil {
+			continue
+		}
+		l.row.Replicas = append(l.row.Replicas, ListedReplica{rse.rse, r.State})
+		path := l.paths.path(rse, r)
+		for j := range rse.protocols {
+			p := &rse.protocols[j]
+			l.row.PFNs = append(l.row.PFNs, ListedPFN{PFN: p.pfn(path), RSE: rse.rse, Domain: p.domain, priority: p.priority})
+		}
+	}
+	return nil
+}
+
+// archives adds the replicas of the archives that a file is in. Clients that speak XRootD read out of an archive themselves,
+// others have to extract.
+func (l *ReplicaList) archives(file didRef) error {
+	return scanArchives(l.v, file, func(archive didRef) (bool, error) {
+		found, err := loadDIDInto(l.v, archive, &l.zip)
+		if err != nil || !found {
+			return true, err
+		}
+		scope, err := l.names.name(l.v, archive.scope)
+		if err != nil {
+			return false, err
+		}
+		l.paths.reset(scope, archive.name)
+		for i := range l.zip.Replicas {
+			r := &l.zip.Replicas[i]
+			rse, err := l.choose(r)
+			if err != nil {
+				return false, err
+			}
+			if rse == nil {
+				continue
+			}
+			l.addState(rse.rse, r.State)
+			for _, p := range rse.forArchives(l) {
+				pfn := ListedPFN{
+					PFN: withQuery(p.pfn(l.paths.path(rse, r)), "xrdcl.unzip", file.name), RSE: rse.rse,
+					Domain: domainZip, priority: p.priority, ClientExtract: true,
+				}
+				if p.scheme == schemeRoot {
+					pfn.priority, pfn.ClientExtract = -1, false
+				}
+				l.row.PFNs = append(l.row.PFNs, pfn)
+			}
+		}
+		return true, nil
+	})
+}
+
+// addState notes the state of an archive's replica, which hides that of the file's own at the same RSE.
+func (l *ReplicaList) addState(rse *RSE, state ReplicaState) {
+	for i := range l.row.Replicas {
+		if l.row.Replicas[i].RSE == rse {
+			l.row.Replicas[i].State = state
+			return
+		}
+	}
+	l.row.Replicas = append(l.row.Replicas, ListedReplica{rse, state})
+}
+
+// withQuery adds a parameter to a URL.
+func withQuery(pfn, key, value string) string {
+	separator := "?"
+	if strings.Contains(pfn, "?") {
+		separator = "&"
+	}
+	return pfn + separator + key + "=" + url.QueryEscape(value)
+}
+
+// choose returns the RSE of a replica that the query chooses, nil for any other.
+func (l *ReplicaList) choose(r *Replica) (*listedRSE, error) {
+	if r.Updated < l.q.UpdatedAfter || !l.wantsState(r.State) {
+		return nil, nil
+	}
+	rse := l.rses[r.RSE]
+	if rse == nil {
+		found, err := RSEByID(l.v, r.RSE)
+		if err != nil {
+			return nil, err
+		}
+		rse = l.newListedRSE(found)
+		l.rses[r.RSE] = rse
+	}
+	if !rse.shown {
+		return nil, nil
+	}
+	return rse, nil
+}
+
+func (l *ReplicaList) wantsState(s ReplicaState) bool {
+	if l.q.AllStates || s == StateAvailable {
+		return true
+	}
+	return l.q.Unavailable && (s == StateUnavailable || s == StateCopying)
+}

@@ -1,0 +1,172 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"dapple/command"
+	"dapple/transport"
+)
+
+// StateMachine is what the package needs of the state machine. Its methods but Apply, ApplyBatch, Snapshot and Restore
+// may be called at any time and concurrently.
+type StateMachine interface {
+	// ApplyBatch and Apply answer a command entry with []command.Result, one per command in the order of the entry, or
+	// with an error once the state machine has failed.
+	raft.BatchingFSM
+	// Snapshots lists what is durable without the log; empty for an empty state machine.
+	Snapshots() raft.SnapshotStore
+	// AppliedIndex is the log index up to which commands have taken effect.
+	AppliedIndex() uint64
+	// WaitApplied returns when AppliedIndex has reached index, or with the error of ctx or of the state machine.
+	WaitApplied(ctx context.Context, index uint64) error
+	// ClusterID returns the cluster that Genesis named; false before Genesis.
+	ClusterID() ([16]byte, bool)
+	// Err returns why the state machine has stopped, nil while it works.
+	Err() error
+	// Registered returns the latest session of each node name.
+	Registered() ([]*command.RegisterSession, error)
+}
+
+// Config says what a node is and how it works. Zero limits and times mean the defaults given.
+type Config struct {
+	// NodeID is the stable name of the node: 1 to 63 letters, digits, dots, underscores and hyphens.
+	NodeID string
+	// DataDir is the folder of the node's own files; it must exist.
+	DataDir string
+	// ClusterAddr is the address to listen on for other nodes, host:port.
+	ClusterAddr string
+	// Listener is used in place of ClusterAddr where it is given.
+	Listener net.Listener
+	// ClusterAdvertise is the address at which other nodes reach this one; a name is resolved at each connection.
+	// Empty is the address listened on.
+	ClusterAdvertise string
+	// HTTPAdvertise is the URL at which clients reach the node.
+	HTTPAdvertise string
+	// Version is the program's version.
+	Version string
+	// Join holds the cluster addresses of other nodes; this node's own may be among them.
+	Join []string
+	// BootstrapExpect is how many nodes must take part in forming a cluster, the same on every node: more than half of the
+	// distinct addresses of Join and this node, and more than those where not every node is told of all. 0 means all of them.
+	BootstrapExpect int
+	// Genesis makes the first command of a cluster that this node forms. A nil function, or an error, refuses to form one.
+	Genesis func(clusterID [16]byte) (*command.Genesis, error)
+	// Machine is the state machine; the caller closes it after Shutdown.
+	Machine StateMachine
+	// TLS makes connections between nodes mutual TLS.
+	TLS *transport.TLSFiles
+	// Hook disturbs the network in tests.
+	Hook   transport.Hook
+	Logger *slog.Logger
+
+	Heartbeat  time.Duration // a follower without word from its leader for this long, to three times of it, stands for election: 500 ms
+	Election   time.Duration // a candidate that is not elected in this long, to twice of it, tries again, at least Heartbeat: 500 ms
+	Lease      time.Duration // a leader without word from a majority for this long steps down: 375 ms
+	RPCTimeout time.Duration // one of Raft's calls between nodes, by 256 KiB for a snapshot: 5 s
+
+	ProposeTimeout time.Duration // deadline of a proposal that has none: 10 s
+	ForwardTimeout time.Duration // one call that brings commands to the leader: 5 s
+	PollInterval   time.Duration // how often the leader asks every member how far it is: 500 ms
+	StallLimit     time.Duration // a write of the log that takes longer is a failure of the node: 10 s
+	PledgeTime     time.Duration // how long a pledge to let another node form the cluster holds: 10 s
+
+	QueueCommands    int // commands proposed and not answered yet: 8192
+	QueueBytes       int // bytes of them: 64 MiB
+	GroupCommands    int // commands in one log entry: 512
+	GroupBytes       int // bytes in one log entry before compression, unless one command has more: 256 KiB
+	GroupsInFlight   int // entries that the leader has in work at a time: 2
+	ForwardsInFlight int // calls with commands to the leader at a time: 4
+	MaxCommand       int // bytes of one command's payload: 8 MiB
+	LogBytes         int // size at which the log is cut, about: 512 MiB
+
+	SnapshotInterval time.Duration // how often Raft looks, at most twice as long, whether the log is to be cut: 10 s
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+func (c *Config) setDefaults() {
+	setDefault(&c.Heartbeat, 500*time.Millisecond)
+	setDefault(&c.Election, c.Heartbeat)
+	setDefault(&c.Lease, c.Heartbeat*3/4)
+	setDefault(&c.RPCTimeout, 5*time.Second)
+	setDefault(&c.ProposeTimeout, 10*time.Second)
+	setDefault(&c.ForwardTimeout, 5*time.Second)
+	setDefault(&c.PollInterval, 500*time.Millisecond)
+	setDefault(&c.StallLimit, 10*time.Second)
+	setDefault(&c.PledgeTime, 10*time.Second)
+	setDefault(&c.QueueCommands, 8192)
+	setDefault(&c.QueueBytes, 64<<20)
+	setDefault(&c.GroupCommands, 512)
+	setDefault(&c.GroupBytes, 256<<10)
+	setDefault(&c.GroupsInFlight, 2)
+	setDefault(&c.ForwardsInFlight, 4)
+	setDefault(&c.MaxCommand, 8<<20)
+	setDefault(&c.LogBytes, 512<<20)
+	setDefault(&c.SnapshotInterval, 10*time.Second)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+// validate checks what the defaults do not settle. ClusterAdvertise is known by now.
+func (c *Config) validate() error {
+	if !validName.MatchString(c.NodeID) {
+		return fmt.Errorf("node id %q: 1 to 63 letters, digits, dots, underscores and hyphens are allowed", c.NodeID)
+	}
+	if c.DataDir == "" || c.Machine == nil {
+		return errors.New("a data folder and a state machine are needed")
+	}
+	for _, address := range append(slices.Clone(c.Join), c.ClusterAdvertise) {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return fmt.Errorf("cluster address %q: %w", address, err)
+		}
+	}
+	n := len(c.addresses())
+	setDefault(&c.BootstrapExpect, n)
+	// It may be more than n: nodes that ask this one become known too.
+	if 2*c.BootstrapExpect <= n {
+		return fmt.Errorf("bootstrap-expect %d: with %d addresses, this node's included, it must be at least %d",
+			c.BootstrapExpect, n, n/2+1)
+	}
+	return nil
+}
+
+// addresses returns the distinct addresses of Join and of this node, in order.
+func (c *Config) addresses() []string {
+	all := append(slices.Clone(c.Join), c.ClusterAdvertise)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// raftConfig is Raft's configuration for a server id.
+func (c *Config) raftConfig(id raft.ServerID) *raft.Config {
+	r := raft.DefaultConfig()
+	r.LocalID = id
+	r.HeartbeatTimeout = c.Heartbeat
+	r.ElectionTimeout = c.Election
+	r.LeaderLeaseTimeout = c.Lease
+	r.MaxAppendEntries = 16 // entries may be 2 MiB
+	r.BatchApplyCh = true
+	r.NoSnapshotRestoreOnStart = true // the state machine is on disk already
+	r.ShutdownOnRemove = false        // a removed node goes on answering reads until it is stopped
+	r.SnapshotInterval = c.SnapshotInterval
+	r.NoLegacyTelemetry = true
+	r.Logger = newRaftLogger(c.Logger)
+	return r
+}

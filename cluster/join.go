@@ -1,0 +1,239 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"dapple/command"
+	"dapple/transport"
+)
+
+// joinTime bounds one attempt to join: two changes of the membership, each a write of the log.
+const joinTime = 10 * time.Second
+
+// join asks members of a cluster to take this node in as a learner. It returns true when the node file names the cluster,
+// which is written only after the leader has committed the new membership: the old incarnation of this name is out by then.
+func (n *Node) join(members []helloMessage) (bool, error) {
+	n.setPhase("joining cluster " + members[0].Cluster)
+	for _, m := range members {
+		a, err := n.askJoin(m.Address, false)
+		if err != nil {
+			n.log.Info("not taken in yet", "by", m.Name, "error", err)
+			continue
+		}
+		if a.Refused != "" {
+			return false, fmt.Errorf("the cluster refuses this node: %s", a.Refused)
+		}
+		err = n.updateMeta(func(m *meta) { m.Cluster = a.Cluster })
+		return err == nil, err
+	}
+	return false, nil
+}
+
+// askJoin makes one call to take this node in or, with hasState, to make its address known.
+func (n *Node) askJoin(address string, hasState bool) (joinAnswer, error) {
+	ctx, cancel := context.WithTimeout(n.ctx, joinTime)
+	defer cancel()
+	q := joinMessage{Name: n.cfg.NodeID, ServerID: n.serverID(), Address: n.cfg.ClusterAdvertise, HasState: hasState}
+	var a joinAnswer
+	code, err := n.askLong(ctx, address, methodJoin, q, &a)
+	if err == nil && code != command.CodeOK {
+		err = errorf(code, "answered with %s", code)
+	}
+	return a, err
+}
+
+// announce makes this member's address known after a start, since it may have changed, and learns whether the node was
+// removed while it was down.
+func (n *Node) announce() {
+	for n.sleep(jitter(n.cfg.Heartbeat), nil) {
+		v := n.views.get()
+		if n.addressKnown(v) {
+			return
+		}
+		if v.leading {
+			if v.ready {
+				if _, _, err := n.admit(n.ctx, joinMessage{Name: n.cfg.NodeID, ServerID: n.serverID(), Address: n.cfg.ClusterAdvertise, HasState: true}); err == nil {
+					return
+				}
+			}
+			continue
+		}
+		for _, address := range n.peers(v) {
+			a, err := n.askJoin(address, true)
+			if err != nil {
+				n.log.Debug("address not announced", "to", address, "error", err)
+				continue
+			}
+			if a.Refused != "" {
+				n.fail(fmt.Errorf("the cluster refuses this node: %s", a.Refused))
+			}
+			return
+		}
+	}
+}
+
+// addressKnown tells that there is a leader and that it has this node in the membership, at its present address.
+func (n *Node) addressKnown(v view) bool {
+	if v.leaderAddr == "" || (v.leading && !v.ready) {
+		return false
+	}
+	for _, s := range n.servers() {
+		if string(s.ID) == n.serverID() {
+			return string(s.Address) == n.cfg.ClusterAdvertise
+		}
+	}
+	return false
+}
+
+// peers returns the addresses at which other members may be: the leader's, those of the membership, those to join.
+func (n *Node) peers(v view) []string {
+	all := []string{v.leaderAddr}
+	for _, s := range n.servers() {
+		all = append(all, string(s.Address))
+	}
+	all = append(all, n.cfg.Join...)
+	seen := map[string]bool{"": true, n.cfg.ClusterAdvertise: true}
+	peers := all[:0]
+	for _, a := range all {
+		if !seen[a] {
+			seen[a] = true
+			peers = append(peers, a)
+		}
+	}
+	return peers
+}
+
+// servers returns the latest membership that Raft knows here.
+func (n *Node) servers() []raft.Server {
+	c := n.consensus.Load()
+	if c == nil {
+		return nil
+	}
+	return c.raft.GetConfiguration().Configuration().Servers
+}
+
+// handleJoin takes a node in, or passes the call on to the leader, once.
+func (n *Node) handleJoin(ctx context.Context, body []byte) (command.Code, []byte) {
+	var q joinMessage
+	if err := json.Unmarshal(body, &q); err != nil || !validName.MatchString(q.Name) || nameOf(q.ServerID) != q.Name || q.Address == "" {
+		return command.CodeInvalidValue, nil
+	}
+	v := n.views.get()
+	switch {
+	case v.leading && v.ready:
+		code, a, err := n.admit(ctx, q)
+		if err != nil {
+			n.log.Warn("a node was not taken in", "node", q.ServerID, "address", q.Address, "error", err)
+			return code, []byte(err.Error())
+		}
+		return answer(a)
+	case v.leading:
+		return command.CodeNotReady, nil
+	case q.Passed:
+		return command.CodeNotLeader, nil
+	case v.leaderAddr == "":
+		return command.CodeNoLeader, nil
+	}
+	q.Passed = true
+	passed, err := json.Marshal(q)
+	if err != nil {
+		return command.CodeInternal, nil
+	}
+	code, body, err := n.transport.Call(ctx, v.leaderAddr, methodJoin, passed)
+	if err != nil {
+		return command.CodeNoLeader, nil
+	}
+	return code, body
+}
+
+// admit is the leader's answer to a join. It returns when the new membership is committed.
+func (n *Node) admit(ctx context.Context, q joinMessage) (command.Code, joinAnswer, error) {
+	n.membership.Lock()
+	defer n.membership.Unlock()
+	r := n.consensus.Load().raft
+	ok := joinAnswer{Cluster: n.currentMeta().Cluster}
+	id, address := raft.ServerID(q.ServerID), raft.ServerAddress(q.Address)
+	var old []raft.Server
+	for _, s := range n.servers() {
+		switch {
+		case s.ID == id && s.Address == address:
+			return command.CodeOK, ok, nil
+		case s.ID == id:
+			n.log.Info("a member has another address", "member", q.ServerID, "address", q.Address, "before", s.Address)
+			err := n.change(addServer(r, id, address, s.Suffrage))
+			return command.CodeNotLeader, ok, err
+		case nameOf(string(s.ID)) == q.Name:
+			old = append(old, s)
+		}
+	}
+	if q.HasState {
+		return command.CodeOK, joinAnswer{Refused: removedMessage(q, old)}, nil
+	}
+	for _, s := range old {
+		if n.alive(ctx, s) {
+			return command.CodeNotReady, ok, fmt.Errorf("%s is running at %s", s.ID, s.Address)
+		}
+		n.log.Info("removing an earlier incarnation", "member", s.ID, "address", s.Address)
+		if err := n.change(r.RemoveServer(s.ID, 0, time.Second)); err != nil {
+			return command.CodeNotLeader, ok, err
+		}
+	}
+	n.log.Info("taking in a learner", "member", q.ServerID, "address", q.Address)
+	err := n.change(addServer(r, id, address, raft.Nonvoter))
+	return command.CodeNotLeader, ok, err
+}
+
+func removedMessage(q joinMessage, old []raft.Server) string {
+	if len(old) > 0 {
+		return fmt.Sprintf("%s was replaced by %s, a later incarnation of node %s; this data folder is of no more use", q.ServerID, old[0].ID, q.Name)
+	}
+	return fmt.Sprintf("%s was removed from the cluster; empty the data folder to join again as a new member", q.ServerID)
+}
+
+// addServer adds a server, or changes the address of one that is there.
+func addServer(r *raft.Raft, id raft.ServerID, address raft.ServerAddress, as raft.ServerSuffrage) raft.Future {
+	if as == raft.Voter {
+		return r.AddVoter(id, address, 0, time.Second)
+	}
+	return r.AddNonvoter(id, address, 0, time.Second)
+}
+
+// change waits until a change of the membership is committed. It ends at the latest when this node loses the leadership.
+func (n *Node) change(f raft.Future) error {
+	c := n.consensus.Load()
+	if !c.enter() {
+		return errorf(command.CodeNotReady, "the node is stopping")
+	}
+	defer c.pending.Done()
+	if err := c.wait(f); err != nil {
+		return fmt.Errorf("membership: %w", err)
+	}
+	return nil
+}
+
+// alive asks whether the very server of that id, not another incarnation, answers at its address.
+func (n *Node) alive(ctx context.Context, s raft.Server) bool {
+	if string(s.ID) == n.serverID() {
+		return true
+	}
+	var a pollMessage
+	code, err := n.ask(ctx, string(s.Address), methodPoll, nil, &a)
+	var refused *transport.Refusal
+	if errors.As(err, &refused) {
+		return false
+	}
+	return err == nil && code == command.CodeOK && a.ServerID == string(s.ID)
+}
+
+// nameOf returns the node name of a server id.
+func nameOf(serverID string) string {
+	name, _, _ := strings.Cut(serverID, "@")
+	return name
+}

@@ -1,0 +1,113 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.etcd.io/bbolt"
+)
+
+const raftStoreName = "raft.db"
+
+// logStore is Raft's log and stable store in one file. It times each append and knows the mean size of an entry.
+type logStore struct {
+	*raftboltdb.BoltStore
+	seconds prometheus.Observer
+
+	mu      sync.Mutex
+	writing time.Time // start of the append in work; zero where there is none
+	mean    float64   // bytes an entry, of late
+}
+
+func openLogStore(dir string, seconds prometheus.Observer) (*logStore, error) {
+	path := filepath.Join(dir, raftStoreName)
+	bolt, err := raftboltdb.New(raftboltdb.Options{
+		Path: path,
+		// Without NoFreelistSync each append writes the whole list of free pages, which is megabytes after a burst.
+		BoltOptions: &bbolt.Options{NoFreelistSync: true, FreelistType: bbolt.FreelistMapType, Timeout: 2 * time.Second},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("raft store %s: %w", path, err)
+	}
+	return &logStore{BoltStore: bolt, seconds: seconds}, nil
+}
+
+// removeLogStore removes the file of a store that is closed.
+func removeLogStore(dir string) error {
+	if err := os.Remove(filepath.Join(dir, raftStoreName)); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// StoreLog appends one entry durably.
+func (s *logStore) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{l}) }
+
+// StoreLogs appends entries durably.
+func (s *logStore) StoreLogs(logs []*raft.Log) error {
+	start := time.Now()
+	s.mu.Lock()
+	s.writing = start
+	s.mu.Unlock()
+	err := s.BoltStore.StoreLogs(logs)
+	s.mu.Lock()
+	s.writing = time.Time{}
+	for _, l := range logs {
+		// 64 bytes are about what the store adds to an entry; the mean follows over some hundred entries.
+		s.mean += (float64(len(l.Data)+64) - s.mean) / 256
+	}
+	s.mu.Unlock()
+	s.seconds.Observe(time.Since(start).Seconds())
+	return err
+}
+
+// stuck returns for how long the append in work has taken; 0 where there is none.
+func (s *logStore) stuck() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.writing.IsZero() {
+		return 0
+	}
+	return time.Since(s.writing)
+}
+
+func (s *logStore) meanEntry() float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mean
+}
+
+// term returns the current term that the store holds, 0 for none.
+func (s *logStore) term() (uint64, error) {
+	term, err := s.GetUint64([]byte("CurrentTerm"))
+	if errors.Is(err, raftboltdb.ErrKeyNotFound) {
+		return 0, nil
+	}
+	return term, err
+}
+
+// first returns the index of the first entry that is kept, -1 where the store cannot tell.
+func (s *logStore) first() float64 {
+	index, err := s.FirstIndex()
+	if err != nil {
+		return -1
+	}
+	return float64(index)
+}
+
+// entriesFor returns how many entries of a mean size make half of limit bytes: so many stay behind a snapshot, and after so
+// many more the next one is due.
+func entriesFor(limit int, mean float64) uint64 {
+	const least, most = 1 << 10, 1 << 20
+	if mean <= 0 {
+		return 8 << 10
+	}
+	return uint64(min(max(float64(limit)/2/mean, least), most))
+}

@@ -1,0 +1,118 @@
+package cluster
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"dapple/transport"
+)
+
+// meta is the node's own small file: what it must know before Raft runs. It is written anew and renamed into place.
+type meta struct {
+	// Name and Incarnation are made with the folder and make up the Raft server id. An emptied folder gets a new
+	// incarnation, and so never votes or acknowledges as the server that it was before.
+	Name        string `json:"name"`
+	Incarnation string `json:"incarnation"`
+	// Cluster is set, in hexadecimal, before Raft is started for the first time.
+	Cluster string `json:"cluster,omitempty"`
+	// Forming is set in the node that forms the cluster, until that many voters have been there once.
+	Forming int `json:"forming,omitempty"`
+	// Started tells that Raft's store holds a term: if it holds none later, it was lost.
+	Started bool `json:"started,omitempty"`
+}
+
+const metaName = "node.json"
+
+// errNoMeta is returned for a folder without the file.
+var errNoMeta = errors.New("no node file")
+
+func newMeta(name string) (meta, error) {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return meta{}, err
+	}
+	return meta{Name: name, Incarnation: hex.EncodeToString(b[:])}, nil
+}
+
+func (m meta) serverID() string { return m.Name + "@" + m.Incarnation }
+
+// clusterID returns zero where there is none.
+func (m meta) clusterID() transport.ClusterID {
+	id, _ := parseClusterID(m.Cluster)
+	return id
+}
+
+func parseClusterID(text string) (transport.ClusterID, error) {
+	var id transport.ClusterID
+	if text == "" {
+		return id, nil
+	}
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != len(id) {
+		return id, fmt.Errorf("cluster id %q is not 16 bytes in hexadecimal", text)
+	}
+	copy(id[:], b)
+	return id, nil
+}
+
+func loadMeta(dir string) (meta, error) {
+	b, err := os.ReadFile(filepath.Join(dir, metaName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return meta{}, errNoMeta
+	}
+	if err != nil {
+		return meta{}, err
+	}
+	var m meta
+	if err := json.Unmarshal(b, &m); err != nil {
+		return meta{}, fmt.Errorf("%s: %w", metaName, err)
+	}
+	if m.Name == "" || m.Incarnation == "" {
+		return meta{}, fmt.Errorf("%s: name or incarnation is missing", metaName)
+	}
+	if _, err := parseClusterID(m.Cluster); err != nil {
+		return meta{}, fmt.Errorf("%s: %w", metaName, err)
+	}
+	return m, nil
+}
+
+func saveMeta(dir string, m meta) error {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, metaName)
+	if err := writeSynced(path+".new", append(b, '\n')); err != nil {
+		return err
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func writeSynced(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,391 @@
+package cluster
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"dapple/command"
+	"dapple/transport"
+)
+
+// Node is one member of a cluster, or on its way to become one. Its methods may be called concurrently.
+type Node struct {
+	cfg       Config
+	log       *slog.Logger
+	metrics   *metrics
+	transport *transport.Transport
+	store     *logStore // the life of the node owns it until Raft runs
+	queue     *queue
+	views     views
+	clock     clock
+	consensus atomic.Pointer[consensus] // nil until the node is a member
+	session   atomic.Pointer[session]   // nil until one is registered
+	directory directory
+
+	ctx    context.Context // ends with Shutdown or a failure
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+	failed chan error
+	once   sync.Once // of failed
+
+	membership sync.Mutex // one change of the membership at a time
+
+	mu      sync.Mutex
+	meta    meta
+	phase   string   // what a node that is no member yet is doing
+	callers []string // addresses of nodes without a cluster that said hello
+	pledge  pledge
+	failure error
+	stopped bool
+	polls   map[string]poll // by server id, kept by the leader
+}
+
+// Start opens the node's folder and its port, and returns; forming, joining and everything after go on in the background,
+// until Shutdown. ctx bounds only the start itself.
+func Start(ctx context.Context, cfg Config) (*Node, error) {
+	cfg.setDefaults()
+	n := &Node{cfg: cfg, log: cfg.Logger, failed: make(chan error, 1), phase: "starting", polls: map[string]poll{}}
+	n.queue = newQueue(cfg.QueueCommands, cfg.QueueBytes)
+	n.metrics = newMetrics(n)
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	n.views.init(n.ctx)
+	if err := n.open(); err != nil {
+		n.cancel()
+		return nil, fmt.Errorf("cluster: %w", errors.Join(err, n.closeParts()))
+	}
+	n.transport.Start()
+	n.tasks.Go(n.live)
+	return n, nil
+}
+
+// open listens and reads the folder.
+func (n *Node) open() error {
+	var err error
+	n.transport, err = transport.New(transport.Config{
+		Listen: n.cfg.ClusterAddr, Listener: n.cfg.Listener, Name: n.cfg.NodeID, Methods: n.methods(),
+		TLS: n.cfg.TLS, Hook: n.cfg.Hook, Logger: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	setDefault(&n.cfg.ClusterAdvertise, n.transport.Addr().String())
+	if err := n.cfg.validate(); err != nil {
+		return err
+	}
+	// The store is locked by who has it open, so a second process on the same folder ends here.
+	if n.store, err = openLogStore(n.cfg.DataDir, n.metrics.logStore); err != nil {
+		return err
+	}
+	if n.meta, err = loadMeta(n.cfg.DataDir); errors.Is(err, errNoMeta) {
+		if n.meta, err = newMeta(n.cfg.NodeID); err == nil {
+			err = saveMeta(n.cfg.DataDir, n.meta)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return n.checkFolder()
+}
+
+// checkFolder refuses a folder whose parts do not belong together: a node that lost a part of its state must come back as
+// a new incarnation, not under an identity that has voted and acknowledged.
+func (n *Node) checkFolder() error {
+	term, err := n.store.term()
+	if err != nil {
+		return err
+	}
+	held, has := n.cfg.Machine.ClusterID()
+	own := n.meta.clusterID()
+	switch {
+	case n.meta.Name != n.cfg.NodeID:
+		return fmt.Errorf("the data folder belongs to node %q, not to %q", n.meta.Name, n.cfg.NodeID)
+	case own == transport.ClusterID{} && (term > 0 || has):
+		return fmt.Errorf("the data folder has state but no cluster in %s: empty it to join as a new member", metaName)
+	case n.meta.Started && term == 0:
+		return fmt.Errorf("%s is lost from the data folder: empty the folder to join as a new member", raftStoreName)
+	case has && transport.ClusterID(held) != own:
+		return fmt.Errorf("the state belongs to cluster %x, the node to %x", held, own[:])
+	}
+	return nil
+}
+
+func (n *Node) methods() map[byte]transport.Method {
+	return map[byte]transport.Method{
+		methodHello:   {Name: "hello", Forming: true, Handle: n.handleHello},
+		methodPledge:  {Name: "pledge", Forming: true, Handle: n.handlePledge},
+		methodJoin:    {Name: "join", Forming: true, Handle: n.handleJoin},
+		methodPropose: {Name: "propose", Handle: n.handlePropose},
+		methodPoll:    {Name: "poll", Handle: n.handlePoll},
+		methodCommit:  {Name: "commit", Handle: n.handleCommit},
+		methodStatus:  {Name: "status", Handle: n.handleStatus},
+	}
+}
+
+// live is the life of the node: become a member, then work as one.
+func (n *Node) live() {
+	if err := n.becomeMember(); err != nil {
+		if n.ctx.Err() == nil {
+			n.fail(err)
+		}
+		return
+	}
+	n.setPhase("")
+	n.tasks.Go(n.watchRaft)
+	n.tasks.Go(n.watchHealth)
+	n.tasks.Go(n.keepSession)
+	n.tasks.Go(n.announce)
+	n.dispatch()
+}
+
+// becomeMember returns when Raft runs, or why it never will.
+func (n *Node) becomeMember() error {
+	if (n.currentMeta().clusterID() == transport.ClusterID{}) {
+		if err := n.discover(); err != nil {
+			return err
+		}
+	}
+	m := n.currentMeta()
+	n.transport.SetCluster(m.clusterID())
+	if m.Forming > 0 {
+		if err := n.bootstrap(); err != nil {
+			return fmt.Errorf("bootstrap: %w", err)
+		}
+	}
+	return n.startRaft()
+}
+
+func (n *Node) currentMeta() meta {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.meta
+}
+
+// updateMeta changes the node file, durably before it returns.
+func (n *Node) updateMeta(change func(*meta)) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	next := n.meta
+	change(&next)
+	if next == n.meta {
+		return nil
+	}
+	if err := saveMeta(n.cfg.DataDir, next); err != nil {
+		return err
+	}
+	n.meta = next
+	return nil
+}
+
+func (n *Node) serverID() string { return n.currentMeta().serverID() }
+
+func (n *Node) setPhase(phase string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.phase != phase && phase != "" {
+		n.log.Info("not a member yet", "state", phase)
+	}
+	n.phase = phase
+}
+
+func (n *Node) currentPhase() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.phase
+}
+
+// fail reports that the node cannot go on. What still runs is ended by Shutdown.
+func (n *Node) fail(err error) {
+	n.once.Do(func() {
+		n.mu.Lock()
+		n.failure = err
+		n.mu.Unlock()
+		n.log.Error("the node cannot go on", "error", err)
+		n.failed <- err
+		n.cancel()
+	})
+}
+
+// Failed delivers the error after which the node does nothing more, once; the process should end.
+func (n *Node) Failed() <-chan error { return n.failed }
+
+// gone returns the error for calls to a node that has stopped or failed, nil while it runs.
+func (n *Node) gone() *Error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case n.failure != nil:
+		return &Error{Code: command.CodeFailed, Message: "the node has failed", Err: n.failure}
+	case n.stopped || n.ctx.Err() != nil:
+		return errorf(command.CodeNotReady, "the node is stopping")
+	}
+	return nil
+}
+
+// watchRaft turns what Raft observes into views, and starts the work of a leader.
+func (n *Node) watchRaft() {
+	c := n.consensus.Load()
+	events := make(chan raft.Observation, 16)
+	observer := raft.NewObserver(events, false, func(o *raft.Observation) bool {
+		switch o.Data.(type) {
+		case raft.RaftState, raft.LeaderObservation:
+			return true
+		}
+		return false
+	})
+	c.raft.RegisterObserver(observer)
+	defer c.raft.DeregisterObserver(observer)
+	for {
+		// Events may be dropped when there are many, so each makes the whole state be read again.
+		address, id := c.raft.LeaderWithID()
+		v, changed := n.views.observe(n.ctx, c.raft.CurrentTerm(), c.raft.State() == raft.Leader, id, address)
+		if changed {
+			n.log.Info("leadership", "term", v.term, "leader", v.leaderID, "leading", v.leading)
+		}
+		if changed && v.leading {
+			n.tasks.Go(func() { n.lead(v.epoch) })
+		}
+		if v.term > 0 {
+			if err := n.updateMeta(func(m *meta) { m.Started = true }); err != nil {
+				n.fail(err)
+			}
+		}
+		select {
+		case <-events:
+		case <-n.ctx.Done():
+			return
+		}
+	}
+}
+
+// watchHealth fails the node when its disk hangs or its state machine has stopped, and keeps the log's size in bounds.
+func (n *Node) watchHealth() {
+	r := n.consensus.Load().raft
+	tick := time.NewTicker(min(time.Second, n.cfg.StallLimit/4))
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-n.ctx.Done():
+			return
+		}
+		if d := n.store.stuck(); d > n.cfg.StallLimit {
+			// Heartbeats go on while the disk hangs, so nobody else would ever take over.
+			n.fail(fmt.Errorf("a write of the log has been stuck for %s", d.Round(time.Second)))
+			return
+		}
+		if err := n.cfg.Machine.Err(); err != nil {
+			n.fail(fmt.Errorf("the state machine has stopped: %w", err))
+			return
+		}
+		n.tuneLog(r)
+	}
+}
+
+// tuneLog sets the counts of entries that bound the log by its bytes.
+func (n *Node) tuneLog(r *raft.Raft) {
+	want := entriesFor(n.cfg.LogBytes, n.store.meanEntry())
+	have := r.ReloadableConfig()
+	if d := float64(want) / float64(have.TrailingLogs); d > 0.9 && d < 1.1 {
+		return
+	}
+	have.TrailingLogs, have.SnapshotThreshold = want, want
+	if err := r.ReloadConfig(have); err != nil {
+		n.log.Warn("cannot tune the log", "error", err)
+	}
+}
+
+// Shutdown hands over the leadership where this node has it, and stops everything. It returns early, with what it waited
+// for, when ctx ends first.
+func (n *Node) Shutdown(ctx context.Context) error {
+	n.mu.Lock()
+	if n.stopped {
+		n.mu.Unlock()
+		return nil
+	}
+	n.stopped = true
+	n.mu.Unlock()
+	done := make(chan error, 1)
+	go func() {
+		n.handOver()
+		n.cancel()
+		done <- n.closeParts()
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		n.cancel()
+		return fmt.Errorf("cluster: shutdown: %w", ctx.Err())
+	}
+}
+
+// handOver lets another voter lead, so that writes go on at once.
+func (n *Node) handOver() {
+	c := n.consensus.Load()
+	if c == nil || c.raft.State() != raft.Leader || n.ctx.Err() != nil {
+		return
+	}
+	voters := 0
+	for _, s := range c.raft.GetConfiguration().Configuration().Servers {
+		if s.Suffrage == raft.Voter {
+			voters++
+		}
+	}
+	if voters < 2 {
+		return
+	}
+	if err := c.raft.LeadershipTransfer().Error(); err != nil {
+		n.log.Warn("leadership was not handed over", "error", err)
+	}
+}
+
+// closeParts stops what runs, in this order: Raft first, since calls and tasks may wait for its answers; the tasks; the port,
+// whose handlers may use all of it; the store last.
+func (n *Node) closeParts() error {
+	var errs []error
+	if c := n.consensus.Load(); c != nil {
+		errs = append(errs, c.stop())
+	}
+	if n.transport != nil {
+		errs = append(errs, n.transport.Close())
+	}
+	n.tasks.Wait()
+	// A node that was just becoming a member may have started Raft meanwhile.
+	if c := n.consensus.Load(); c != nil {
+		errs = append(errs, c.stop())
+	}
+	n.views.stop()
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// clock gives the log its time: never the same or an earlier one twice.
+type clock struct {
+	mu   sync.Mutex
+	last int64
+}
+
+// stamp returns the time in microseconds since 1970.
+func (c *clock) stamp() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = max(time.Now().UnixMicro(), c.last+1)
+	return c.last
+}
+
+func hexOf(id transport.ClusterID) string {
+	if (id == transport.ClusterID{}) {
+		return ""
+	}
+	return hex.EncodeToString(id[:])
+}

@@ -1,0 +1,245 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"dapple/command"
+)
+
+// Roles of a node.
+const (
+	RoleLeader    = "leader"
+	RoleFollower  = "follower"
+	RoleCandidate = "candidate"
+	RoleLearner   = "learner" // takes part without a vote
+	RoleJoining   = "joining" // no member yet
+	RoleVoter     = "voter"   // of a Member: leader, follower or candidate
+)
+
+// Status is what a node knows of itself and of its cluster.
+type Status struct {
+	NodeID     string `json:"node_id"`
+	ServerID   string `json:"server_id"`
+	ClusterID  string `json:"cluster_id,omitempty"` // in hexadecimal
+	Version    string `json:"version"`
+	Role       string `json:"role"`
+	Phase      string `json:"phase,omitempty"` // what a node that is no member yet, or a forming cluster, waits for
+	LeaderID   string `json:"leader_id,omitempty"`
+	LeaderHTTP string `json:"leader_http,omitempty"`
+	Term       uint64 `json:"term"`
+	Commit     uint64 `json:"commit_index"`
+	Applied    uint64 `json:"applied_index"`
+	// LastContact is the age of the leader's last word in seconds, 0 on the leader, and negative where there was none.
+	LastContact float64 `json:"last_contact_seconds"`
+	// Members is as the leader sees them; without a leader, addresses and roles only.
+	Members []Member `json:"members"`
+}
+
+// Member is one server of the membership.
+type Member struct {
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	Address   string `json:"address"`
+	HTTP      string `json:"http,omitempty"`
+	Version   string `json:"version,omitempty"`
+	Role      string `json:"role"`        // voter or learner
+	Lag       uint64 `json:"lag_entries"` // committed entries that it has not applied, where Reachable
+	Reachable bool   `json:"reachable"`
+}
+
+// Status returns the node's state. Where another node leads, the members are asked from it, within ctx and one second.
+func (n *Node) Status(ctx context.Context) Status {
+	s := n.localStatus()
+	v := n.views.get()
+	if v.leading || v.leaderAddr == "" {
+		return s
+	}
+	var leaders Status
+	if code, err := n.ask(ctx, v.leaderAddr, methodStatus, nil, &leaders); err == nil && code == command.CodeOK {
+		s.Members = leaders.Members
+		if s.LeaderHTTP == "" {
+			s.LeaderHTTP = leaders.LeaderHTTP
+		}
+	}
+	return s
+}
+
+func (n *Node) localStatus() Status {
+	m := n.currentMeta()
+	s := Status{
+		NodeID: m.Name, ServerID: m.serverID(), ClusterID: m.Cluster, Version: n.cfg.Version,
+		Role: RoleJoining, Phase: n.currentPhase(), Applied: n.cfg.Machine.AppliedIndex(), LastContact: -1, Members: []Member{},
+	}
+	c := n.consensus.Load()
+	if c == nil {
+		return s
+	}
+	v := n.views.get()
+	s.Role, s.Term, s.Commit = n.role(c), c.raft.CurrentTerm(), c.raft.CommitIndex()
+	s.LeaderID, s.LeaderHTTP = v.leaderID, n.directory.get(n, v.leaderID).GetHttpAddress()
+	s.LastContact = lastContact(c).Seconds()
+	if v.leading && v.ready && !v.open {
+		s.Phase = n.formingMessage()
+	}
+	for _, server := range n.servers() {
+		s.Members = append(s.Members, n.member(server, v, s.Commit))
+	}
+	return s
+}
+
+func (n *Node) role(c *consensus) string {
+	switch c.raft.State() {
+	case raft.Leader:
+		return RoleLeader
+	case raft.Candidate:
+		return RoleCandidate
+	}
+	for _, s := range n.servers() {
+		if s.ID == c.id && s.Suffrage == raft.Voter {
+			return RoleFollower
+		}
+	}
+	return RoleLearner
+}
+
+// lastContact returns the age of the leader's last word, 0 on the leader and negative for none.
+func lastContact(c *consensus) time.Duration {
+	if c.raft.State() == raft.Leader {
+		return 0
+	}
+	last := c.raft.LastContact()
+	if last.IsZero() {
+		return -time.Second
+	}
+	return time.Since(last)
+}
+
+func (n *Node) member(s raft.Server, v view, commit uint64) Member {
+	registered := n.directory.get(n, string(s.ID))
+	m := Member{
+		ID: string(s.ID), Name: nameOf(string(s.ID)), Address: string(s.Address), Role: RoleVoter,
+		HTTP: registered.GetHttpAddress(), Version: registered.GetVersion(),
+	}
+	if s.Suffrage != raft.Voter {
+		m.Role = RoleLearner
+	}
+	applied, reachable := uint64(0), false
+	switch {
+	case m.ID == n.serverID():
+		applied, reachable = n.cfg.Machine.AppliedIndex(), true
+		m.HTTP, m.Version = n.cfg.HTTPAdvertise, n.cfg.Version
+	case v.leading:
+		p := n.polled(m.ID)
+		applied, reachable = p.applied, p.ok
+	}
+	m.Reachable = reachable
+	if reachable && commit > applied {
+		m.Lag = commit - applied
+	}
+	return m
+}
+
+// IsLeader tells whether Raft says that this node leads. Another may lead already.
+func (n *Node) IsLeader() bool { return n.views.get().leading }
+
+// LeaderHTTP returns the URL at which clients reach the leader; empty where it is not known.
+func (n *Node) LeaderHTTP() string {
+	v := n.views.get()
+	if v.leading {
+		return n.cfg.HTTPAdvertise
+	}
+	return n.directory.get(n, v.leaderID).GetHttpAddress()
+}
+
+// Ready returns nil when the cluster takes writes and this node has applied what the leader had committed when it was asked.
+// Otherwise it says why not, for people, as an *Error.
+func (n *Node) Ready(ctx context.Context) error {
+	if err := n.gone(); err != nil {
+		return err
+	}
+	if phase := n.currentPhase(); phase != "" {
+		return errorf(command.CodeNotReady, "%s", phase)
+	}
+	v := n.views.get()
+	var c commitMessage
+	if v.leading {
+		c = n.committed()
+	} else {
+		if v.leaderAddr == "" {
+			return errorf(command.CodeNoLeader, "there is no leader")
+		}
+		code, err := n.ask(ctx, v.leaderAddr, methodCommit, nil, &c)
+		if err != nil {
+			return &Error{Code: command.CodeNotReady, Message: "the leader cannot be reached", Err: err}
+		}
+		if code != command.CodeOK {
+			return errorf(command.CodeNotReady, "the leader answers with %s", code)
+		}
+	}
+	if c.NotReady != "" {
+		return errorf(command.CodeNotReady, "%s", c.NotReady)
+	}
+	if err := n.cfg.Machine.WaitApplied(ctx, c.Commit); err != nil {
+		return &Error{Code: command.CodeNotReady, Err: err, Message: "this node has not caught up with the leader"}
+	}
+	return nil
+}
+
+// committed is the leader's own answer to methodCommit.
+func (n *Node) committed() commitMessage {
+	v := n.views.get()
+	c := n.consensus.Load()
+	switch {
+	case c == nil || !v.leading:
+		return commitMessage{NotReady: "the leader has just changed"}
+	case !v.ready:
+		return commitMessage{NotReady: "the new leader has not caught up"}
+	case !v.open:
+		return commitMessage{NotReady: n.formingMessage()}
+	}
+	return commitMessage{Commit: c.raft.CommitIndex()}
+}
+
+func (n *Node) handleCommit(context.Context, []byte) (command.Code, []byte) {
+	return answer(n.committed())
+}
+
+func (n *Node) handlePoll(context.Context, []byte) (command.Code, []byte) {
+	if n.consensus.Load() == nil {
+		return command.CodeNotReady, nil
+	}
+	return answer(pollMessage{ServerID: n.serverID(), Applied: n.cfg.Machine.AppliedIndex()})
+}
+
+func (n *Node) handleStatus(context.Context, []byte) (command.Code, []byte) {
+	if !n.IsLeader() {
+		return command.CodeNotLeader, nil
+	}
+	return answer(n.localStatus())
+}
+
+// directory remembers for a second what the state machine knows of the members, by server id.
+type directory struct {
+	mu   sync.Mutex
+	read time.Time
+	byID map[string]*command.RegisterSession
+}
+
+// get returns nil for a server that has registered no session.
+func (d *directory) get(n *Node, id string) *command.RegisterSession {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if time.Since(d.read) > time.Second {
+		if all, err := n.cfg.Machine.Registered(); err == nil {
+			d.read, d.byID = time.Now(), make(map[string]*command.RegisterSession, len(all))
+			for _, r := range all {
+				d.byID[r.GetServerId()] = r
+			}
+		}
+	}
+	return d.byID[id]
+}

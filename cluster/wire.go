@@ -1,0 +1,162 @@
+package cluster
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"dapple/command"
+)
+
+// Numbers of the internal calls. They are only ever appended.
+const (
+	methodHello   = 1 // who are you, and have you a cluster
+	methodPledge  = 2 // let me form the cluster
+	methodJoin    = 3 // take me in, or know my address
+	methodPropose = 4 // put these commands into the log
+	methodPoll    = 5 // how far are you
+	methodCommit  = 6 // what is committed
+	methodStatus  = 7 // what do you know of the members
+)
+
+var errWire = errors.New("malformed internal call")
+
+// The body of methodPropose is a count and the commands, as they stand in an entry. Its answer has for each command, in
+// order, a byte that tells whether the state machine has answered, and a result: the state machine's, or the code and
+// message of why there is none.
+const (
+	wireFailed   = 0
+	wireAnswered = 1
+)
+
+func encodeCommands(commands []command.Command) []byte {
+	size := binary.MaxVarintLen64
+	for i := range commands {
+		size += command.SizeOf(&commands[i])
+	}
+	b := binary.AppendUvarint(make([]byte, 0, size), uint64(len(commands)))
+	for i := range commands {
+		b = command.AppendCommand(b, &commands[i])
+	}
+	return b
+}
+
+func decodeCommands(b []byte) ([]command.Command, error) {
+	count, b, err := wireCount(b)
+	if err != nil {
+		return nil, err
+	}
+	commands := make([]command.Command, 0, count)
+	for range count {
+		var c command.Command
+		if c, b, err = command.ParseCommand(b); err != nil {
+			return nil, err
+		}
+		commands = append(commands, c)
+	}
+	return commands, wireEnd(b)
+}
+
+// proposed is the outcome of one forwarded command.
+type proposed struct {
+	result command.Result
+	err    *Error // in place of a result
+}
+
+func encodeProposed(all []proposed) []byte {
+	b := binary.AppendUvarint(nil, uint64(len(all)))
+	for _, p := range all {
+		if p.err != nil {
+			b = command.AppendResult(append(b, wireFailed), command.Result{Code: p.err.Code, Message: p.err.Error()})
+			continue
+		}
+		b = command.AppendResult(append(b, wireAnswered), p.result)
+	}
+	return b
+}
+
+func decodeProposed(b []byte) ([]proposed, error) {
+	count, b, err := wireCount(b)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]proposed, 0, count)
+	for range count {
+		if len(b) == 0 {
+			return nil, errWire
+		}
+		answered := b[0] == wireAnswered
+		var r command.Result
+		if r, b, err = command.ParseResult(b[1:]); err != nil {
+			return nil, err
+		}
+		p := proposed{result: r}
+		if !answered {
+			p = proposed{err: &Error{Code: r.Code, Message: r.Message}}
+		}
+		all = append(all, p)
+	}
+	return all, wireEnd(b)
+}
+
+// wireCount reads a count that cannot be more than the bytes that follow.
+func wireCount(b []byte) (int, []byte, error) {
+	count, k := binary.Uvarint(b)
+	if k <= 0 || count > uint64(len(b)) {
+		return 0, nil, errWire
+	}
+	return int(count), b[k:], nil
+}
+
+func wireEnd(b []byte) error {
+	if len(b) != 0 {
+		return fmt.Errorf("%w: %d bytes too many", errWire, len(b))
+	}
+	return nil
+}
+
+// The other calls are rare, and small JSON objects.
+
+type helloMessage struct {
+	Name       string `json:"name"`
+	ServerID   string `json:"server_id"`
+	Address    string `json:"address"`
+	Cluster    string `json:"cluster,omitempty"` // empty: no state
+	LeaderID   string `json:"leader_id,omitempty"`
+	LeaderAddr string `json:"leader_address,omitempty"`
+	// Peers are the addresses that the sender would ask.
+	Peers []string `json:"peers,omitempty"`
+}
+
+type pledgeMessage struct {
+	Candidate string `json:"candidate"`
+	Granted   bool   `json:"granted,omitempty"`
+	To        string `json:"to,omitempty"` // the candidate that has the pledge
+}
+
+type joinMessage struct {
+	Name     string `json:"name"`
+	ServerID string `json:"server_id"`
+	Address  string `json:"address"`
+	// HasState tells that the node takes part in Raft already and only makes its address known.
+	HasState bool `json:"has_state,omitempty"`
+	// Passed tells that a follower has passed the call on to its leader: it is not passed on again.
+	Passed bool `json:"passed,omitempty"`
+}
+
+type joinAnswer struct {
+	Cluster string `json:"cluster,omitempty"`
+	// Refused says why the node may never join as it is.
+	Refused string `json:"refused,omitempty"`
+}
+
+type pollMessage struct {
+	ServerID string `json:"server_id"`
+	Applied  uint64 `json:"applied"`
+}
+
+type commitMessage struct {
+	Commit uint64 `json:"commit"`
+	// NotReady says why the cluster does not take writes yet.
+	NotReady string `json:"not_ready,omitempty"`
+}

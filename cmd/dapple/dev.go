@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"dapple/internal/version"
+	"dapple/node"
+)
+
+// clusterPortOffset is what separates a development node's cluster port from its HTTP port.
+const clusterPortOffset = 10000
+
+// devCmd runs a whole cluster on the loopback interface in one process.
+type devCmd struct {
+	Nodes    int        `default:"3" help:"Number of nodes."`
+	HTTPPort int        `default:"8080" name:"http-port" help:"HTTP port of the first node; each further node takes the next. A node's cluster port is its HTTP port + 10000."`
+	DataDir  string     `help:"Folder of all nodes' data, kept at the end; by default a temporary one that is removed." placeholder:"DIR"`
+	User     string     `default:"ddmlab" help:"User name of root's identity, used when the cluster is formed."`
+	Password string     `default:"secret" help:"Its password."`
+	LogLevel slog.Level `default:"warn" help:"debug, info, warn or error."`
+
+	Tuning tuning `embed:""`
+}
+
+// Run starts the nodes, says ready once each of them answers logins, and stops them when ctx ends.
+func (d *devCmd) Run(ctx context.Context, s *streams) (err error) {
+	if d.Nodes < 1 || d.HTTPPort < 1 || d.HTTPPort+d.Nodes-1+clusterPortOffset > 65535 {
+		return &exitError{exitUsage, fmt.Errorf("--nodes must be at least 1 and --http-port from 1 to %d", 65535-clusterPortOffset-d.Nodes+1)}
+	}
+	dir, cleanup, err := d.dataDir()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, cleanup()) }()
+
+	logger := newLogger(s.err, d.LogLevel, "text")
+	var nodes []*node.Node
+	defer func() { err = errors.Join(err, closeAll(ctx, nodes)) }()
+	for i := range d.Nodes {
+		n, startErr := node.Start(ctx, d.nodeConfig(i, dir, logger))
+		if startErr != nil {
+			return startErr
+		}
+		nodes = append(nodes, n)
+		fmt.Fprintf(s.out, "node %d: %s\n", i+1, d.url(i))
+	}
+	return d.serve(ctx, s, nodes)
+}
+
+// serve waits until every node is ready, and then for the end of ctx or the failure of a node.
+func (d *devCmd) serve(ctx context.Context, s *streams, nodes []*node.Node) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, n := range nodes {
+		group.Go(func() error {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-n.Done():
+				return n.Err()
+			}
+		})
+	}
+	group.Go(func() error {
+		for i := range nodes {
+			if !d.waitLogin(ctx, d.url(i)) {
+				return nil // interrupted
+			}
+		}
+		fmt.Fprintln(s.out, "ready")
+		return nil
+	})
+	return group.Wait()
+}
+
+func (d *devCmd) dataDir() (dir string, cleanup func() error, err error) {
+	if d.DataDir != "" {
+		return d.DataDir, func() error { return nil }, nil
+	}
+	dir, err = os.MkdirTemp("", "dapple-dev-")
+	return dir, func() error { return os.RemoveAll(dir) }, err
+}
+
+func (d *devCmd) url(i int) string {
+	return "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(d.HTTPPort+i))
+}
+
+func (d *devCmd) nodeConfig(i int, dir string, logger *slog.Logger) node.Config {
+	name := "node" + strconv.Itoa(i+1)
+	cluster := func(i int) string {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(d.HTTPPort+clusterPortOffset+i))
+	}
+	var join []string
+	for j := range d.Nodes {
+		join = append(join, cluster(j))
+	}
+	cfg := node.Config{
+		NodeID: name, DataDir: filepath.Join(dir, name),
+		HTTPAddr: net.JoinHostPort("127.0.0.1", strconv.Itoa(d.HTTPPort+i)), HTTPAdvertise: d.url(i),
+		ClusterAddr: cluster(i), ClusterAdvertise: cluster(i),
+		BootstrapExpect: d.Nodes, Join: join,
+		RootUser: d.User, RootPassword: d.Password,
+		Logger: logger.With("node", name), Version: version.String(),
+	}
+	d.Tuning.apply(&cfg)
+	return cfg
+}
+
+// waitLogin waits until root can log in at a node; false where ctx ends before. A folder of an earlier start may hold
+// another password: then any proper answer to the login will do.
+func (d *devCmd) waitLogin(ctx context.Context, url string) bool {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		if d.login(ctx, url) {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-ticker.C:
+		}
+	}
+}
+
+func (d *devCmd) login(ctx context.Context, url string) bool {
+	if !answers(ctx, url+"/readyz", nil, http.StatusOK) {
+		return false
+	}
+	header := http.Header{"X-Rucio-Account": {"root"}, "X-Rucio-Username": {d.User}, "X-Rucio-Password": {d.Password}}
+	return answers(ctx, url+"/auth/userpass", header, http.StatusOK, http.StatusUnauthorized)
+}
+
+// answers reports whether a GET is answered with one of the statuses.
+func answers(ctx context.Context, url string, header http.Header, statuses ...int) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	if header != nil {
+		request.Header = header
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	for _, status := range statuses {
+		if response.StatusCode == status {
+			return true
+		}
+	}
+	return false
+}
+
+// closeAll stops all nodes at once: a cluster that stops has no use for handing over its leadership in turn.
+func closeAll(ctx context.Context, nodes []*node.Node) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 8*time.Second)
+	defer cancel()
+	var group errgroup.Group
+	for _, n := range nodes {
+		group.Go(func() error { return n.Close(ctx) })
+	}
+	return group.Wait()
+}

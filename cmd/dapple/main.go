@@ -1,0 +1,86 @@
+// Command dapple is the one binary of Dapple: a node of a cluster, a whole cluster for development, and the commands that
+// look after them. It parses flags, prints and sets the exit code; everything else is in the packages beside it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes. They are part of the interface: a supervisor acts on them.
+const (
+	exitFailure  = 1 // what was asked could not be done
+	exitUsage    = 2 // flags, environment or configuration file are wrong
+	exitMachine  = 3 // the state machine has stopped: the node must not go on from its data
+	exitUnhealth = 4 // dapple health: the node answers and is not ready
+)
+
+// cli is the whole command line.
+type cli struct {
+	Serve   serveCmd   `cmd:"" help:"Run one node of a cluster."`
+	Dev     devCmd     `cmd:"" help:"Run a whole cluster in one process, for development and for trying it out."`
+	Health  healthCmd  `cmd:"" help:"Ask a node whether it is ready; exit status 0 if so."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// exitError carries an exit code with a message.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run parses the arguments, runs the command and returns the exit code. It ends soon after ctx does.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+	var c cli
+	done := false
+	parser, err := kong.New(&c,
+		kong.Name("dapple"),
+		kong.Description("A replicated catalogue of file replicas that speaks Rucio's REST API."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(status int) { done, code = true, status }),
+		kong.DefaultEnvars("DAPPLE"),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(&streams{out: stdout, err: stderr}),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "dapple:", err)
+		return exitFailure
+	}
+	parsed, err := parser.Parse(args)
+	if done { // help was asked for and printed
+		return code
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "dapple: %v\nRun \"dapple --help\" for the flags.\n", err)
+		return exitUsage
+	}
+	if err := parsed.Run(); err != nil {
+		fmt.Fprintln(stderr, "dapple:", err)
+		var exit *exitError
+		if errors.As(err, &exit) {
+			return exit.code
+		}
+		return exitFailure
+	}
+	return 0
+}
+
+// streams are where commands print.
+type streams struct{ out, err io.Writer }

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"dapple/internal/version"
+	"dapple/node"
+)
+
+// serveCmd is one node. Every flag is also an environment variable (DAPPLE_NODE_ID for --node-id) and a key of the
+// configuration file.
+type serveCmd struct {
+	Config configFile `help:"YAML file of settings, by the names of these flags." placeholder:"FILE" env:"DAPPLE_CONFIG"`
+
+	NodeID           string   `required:"" help:"The node's stable name in the cluster."`
+	DataDir          string   `required:"" help:"Folder of the node's log and state."`
+	HTTPAddr         string   `default:":8080" help:"Address that clients connect to."`
+	HTTPAdvertise    string   `help:"Base URL at which clients reach this node; by default from --http-addr and the host's name."`
+	ClusterAddr      string   `default:":7080" help:"Address that other nodes connect to."`
+	ClusterAdvertise string   `help:"host:port at which other nodes reach this node; by default from --cluster-addr and the host's name."`
+	BootstrapExpect  int      `help:"Number of nodes that must have found each other before a new cluster is formed; 0 is all that --join names, with this one."`
+	Join             []string `help:"Cluster addresses of nodes to join or to form the cluster with, this node's own allowed." placeholder:"HOST:PORT"`
+
+	RootUser         string `help:"User name of root's first identity, used when the cluster is formed. Its password is in the environment variable DAPPLE_ROOT_PASSWORD or in a file."`
+	RootPasswordFile string `help:"File with the password of root's first identity." placeholder:"FILE"`
+
+	ClusterTLSCert string `help:"Certificate of this node for traffic between nodes (PEM). With key and CA, nodes must prove who they are."`
+	ClusterTLSKey  string `help:"Key of the certificate (PEM)."`
+	ClusterTLSCA   string `help:"Certificates of the authorities that other nodes' certificates must come from (PEM)."`
+
+	Tuning tuning `embed:""`
+
+	LogLevel  slog.Level `default:"info" help:"debug, info, warn or error."`
+	LogFormat string     `default:"text" enum:"text,json" help:"text or json."`
+}
+
+// tuning are the settings that few need to touch.
+type tuning struct {
+	WriteTimeout      time.Duration `default:"10s" help:"Deadline of a write."`
+	IndexTimeout      time.Duration `default:"5s" help:"How long a read waits for the index that its session has seen."`
+	StreamTimeout     time.Duration `default:"30s" help:"How long a client may take no data of an answer before it is cut off."`
+	TokenLifetime     time.Duration `default:"1h" help:"Lifetime of a token."`
+	MaxBody           int64         `default:"67108864" help:"Largest request body in bytes."`
+	MaxBodiesInFlight int64         `default:"268435456" help:"Bytes of request bodies held at a time; beyond it the answer is 503."`
+	MaxItems          int           `default:"10000" help:"Most items in a bulk request."`
+	MaxConnections    int           `default:"4096" help:"Most client connections at a time."`
+	HeartbeatTimeout  time.Duration `help:"A follower that hears nothing of its leader for so long starts an election. 0 is the built-in default."`
+	ElectionTimeout   time.Duration `help:"A candidate that is not elected in so long tries again. 0 is the built-in default."`
+	LeaseTimeout      time.Duration `help:"A leader that hears nothing of a majority for so long steps down. 0 is the built-in default."`
+	LogBytes          int           `help:"Size of Raft's log at which it is cut, about. 0 is the built-in default, 512 MiB."`
+	SnapshotInterval  time.Duration `help:"How often to look whether the log is to be cut. 0 is the built-in default, 10s."`
+	CacheBytes        int64         `default:"268435456" help:"Memory for the store's block cache."`
+}
+
+// Run serves until ctx ends or the node fails.
+func (c *serveCmd) Run(ctx context.Context, s *streams) error {
+	password, err := rootPassword(c.RootPasswordFile)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	cfg := c.nodeConfig(newLogger(s.err, c.LogLevel, c.LogFormat))
+	cfg.RootUser, cfg.RootPassword = c.RootUser, password
+	n, err := node.Start(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	return waitAndClose(ctx, n)
+}
+
+// waitAndClose waits for the end of ctx or of the node, and stops the node.
+func waitAndClose(ctx context.Context, n *node.Node) error {
+	var failure error
+	select {
+	case <-ctx.Done():
+	case <-n.Done():
+		failure = n.Err()
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 8*time.Second)
+	defer cancel()
+	err := errors.Join(failure, n.Close(stop))
+	if errors.Is(err, node.ErrMachineFailed) {
+		return &exitError{exitMachine, err}
+	}
+	return err
+}
+
+func (c *serveCmd) nodeConfig(logger *slog.Logger) node.Config {
+	cfg := node.Config{
+		NodeID: c.NodeID, DataDir: c.DataDir,
+		HTTPAddr: c.HTTPAddr, HTTPAdvertise: c.HTTPAdvertise,
+		ClusterAddr: c.ClusterAddr, ClusterAdvertise: c.ClusterAdvertise,
+		BootstrapExpect: c.BootstrapExpect, Join: c.Join,
+		TLSCert: c.ClusterTLSCert, TLSKey: c.ClusterTLSKey, TLSCA: c.ClusterTLSCA,
+		Logger: logger, Version: version.String(),
+	}
+	c.Tuning.apply(&cfg)
+	return cfg
+}
+
+func (t *tuning) apply(cfg *node.Config) {
+	cfg.WriteTimeout, cfg.IndexTimeout, cfg.StreamTimeout = t.WriteTimeout, t.IndexTimeout, t.StreamTimeout
+	cfg.TokenLifetime = t.TokenLifetime
+	cfg.MaxBody, cfg.MaxBodiesInFlight = t.MaxBody, t.MaxBodiesInFlight
+	cfg.MaxItems, cfg.MaxConnections = t.MaxItems, t.MaxConnections
+	cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaseTimeout = t.HeartbeatTimeout, t.ElectionTimeout, t.LeaseTimeout
+	cfg.LogBytes, cfg.SnapshotInterval = t.LogBytes, t.SnapshotInterval
+	cfg.CacheBytes = t.CacheBytes
+}
+
+// rootPassword reads the password from the environment or a file: never from a flag, which every user of the host can see.
+func rootPassword(file string) (string, error) {
+	if file == "" {
+		return os.Getenv("DAPPLE_ROOT_PASSWORD"), nil
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("root's password: %w", err)
+	}
+	return strings.TrimRight(string(b), "\r\n"), nil
+}
+
+func newLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

@@ -1,0 +1,51 @@
+package command
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// Result is what applying one command came to. It is the same on every node and is kept with the session, so that a
+// command sent twice is answered as the first time.
+type Result struct {
+	// Code is CodeOK where the command took effect.
+	Code Code
+	// Index is the log index of the entry that first carried the command.
+	Index uint64
+	// Revision is the state machine's revision that the command was given. 0 where it was not executed.
+	Revision uint64
+	// Message says for people what was refused and why; empty with CodeOK.
+	Message string
+	// Payload is the answer of the command, in the command's own encoding; often empty.
+	Payload []byte
+}
+
+// ErrResult is returned for bytes that are no encoded Result.
+var ErrResult = errors.New("malformed command result")
+
+// AppendResult appends the encoding of r to b.
+func AppendResult(b []byte, r Result) []byte {
+	b = binary.AppendUvarint(b, uint64(r.Code))
+	b = binary.AppendUvarint(b, r.Index)
+	b = binary.AppendUvarint(b, r.Revision)
+	b = binary.AppendUvarint(b, uint64(len(r.Message)))
+	b = append(b, r.Message...)
+	b = binary.AppendUvarint(b, uint64(len(r.Payload)))
+	return append(b, r.Payload...)
+}
+
+// ParseResult decodes one Result and returns the bytes after it. The payload is a copy.
+func ParseResult(b []byte) (Result, []byte, error) {
+	d := frameReader{b: b}
+	code := d.uvarint()
+	r := Result{Index: d.uvarint(), Revision: d.uvarint()}
+	r.Message = string(d.bytes())
+	if p := d.bytes(); len(p) > 0 {
+		r.Payload = append([]byte(nil), p...)
+	}
+	if d.bad || code > uint64(^Code(0)) {
+		return Result{}, nil, ErrResult
+	}
+	r.Code = Code(code)
+	return r, d.b, nil
+}

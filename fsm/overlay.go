@@ -1,0 +1,291 @@
+package fsm
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"dapple/catalogue"
+)
+
+// overlay is the catalogue.Tx of a batch of entries: what they have written so far, over the store. It is kept in memory
+// until the batch is committed, so that later commands see earlier ones and a refused one can be undone.
+type overlay struct {
+	base    catalogue.View
+	places  map[string]int // key -> place in changes
+	changes []change
+	memory  arena
+
+	// ordered and recent are places in changes: the first in order of keys, the second as they were written. Merging
+	// them only now and then keeps a scan cheap in a large batch.
+	ordered, recent []int
+
+	journal []undo // of the running command
+	writes  int    // since the overlay was made; a running Scan notices a change by it
+}
+
+type changeKind byte
+
+const (
+	changeNone   changeKind = iota // undone: the base decides
+	changePut                      // value
+	changeDelete                   // no value
+)
+
+type change struct {
+	key, value []byte
+	kind       changeKind
+}
+
+// undo is what a change was before the running command.
+type undo struct {
+	place int
+	value []byte
+	kind  changeKind
+}
+
+const (
+	// mergeRecent is how many unordered changes a Scan looks through before it rather merges them.
+	mergeRecent = 128
+	// placesKept is the size up to which the map is used again for the next batch.
+	placesKept = 1 << 14
+)
+
+func newOverlay(base catalogue.View) *overlay {
+	return &overlay{base: base, places: map[string]int{}}
+}
+
+// begin starts a command: what it writes is undone by rollback until the next begin.
+func (o *overlay) begin() { o.journal = o.journal[:0] }
+
+// wrote reports whether the running command has written.
+func (o *overlay) wrote() bool { return len(o.journal) > 0 }
+
+// rollback undoes what the running command has written.
+func (o *overlay) rollback() {
+	for _, u := range slices.Backward(o.journal) {
+		o.changes[u.place].value, o.changes[u.place].kind = u.value, u.kind
+	}
+	o.journal = o.journal[:0]
+}
+
+// reset forgets everything.
+func (o *overlay) reset() {
+	if len(o.places) > placesKept {
+		o.places = map[string]int{} // clearing costs as much as the map has ever held
+	}
+	clear(o.places)
+	clear(o.changes)
+	o.changes, o.ordered, o.recent, o.journal = o.changes[:0], o.ordered[:0], o.recent[:0], o.journal[:0]
+	o.memory.reset()
+}
+
+// size returns about how many bytes the overlay holds.
+func (o *overlay) size() int { return o.memory.used }
+
+// Get implements catalogue.View.
+func (o *overlay) Get(key []byte) ([]byte, bool, error) {
+	if place, ok := o.places[string(key)]; ok {
+		switch c := &o.changes[place]; c.kind {
+		case changePut:
+			return c.value, true, nil
+		case changeDelete:
+			return nil, false, nil
+		}
+	}
+	return o.base.Get(key)
+}
+
+// Put implements catalogue.Tx.
+func (o *overlay) Put(key, value []byte) { o.write(key, o.memory.copy(value), changePut) }
+
+// Delete implements catalogue.Tx.
+func (o *overlay) Delete(key []byte) { o.write(key, nil, changeDelete) }
+
+func (o *overlay) write(key, value []byte, kind changeKind) {
+	o.writes++
+	place, known := o.places[string(key)]
+	if !known {
+		place = len(o.changes)
+		o.changes = append(o.changes, change{key: o.memory.copy(key)})
+		o.places[string(key)] = place
+		o.recent = append(o.recent, place)
+	}
+	c := &o.changes[place]
+	o.journal = append(o.journal, undo{place, c.value, c.kind})
+	c.value, c.kind = value, kind
+}
+
+// Scan implements catalogue.View. It visits the keys that exist when it begins, with the values that they have when they
+// are visited; keys deleted in between are left out.
+func (o *overlay) Scan(low, high []byte, visit func(key, value []byte) (bool, error)) error {
+	m := &merge{o: o, writes: o.writes, changes: o.between(low, high), visit: visit}
+	if err := o.base.Scan(low, high, m.base); err != nil || m.stopped {
+		return err
+	}
+	return m.upTo(nil)
+}
+
+// between returns the changes with keys in [low, high) as they stand now, in order.
+func (o *overlay) between(low, high []byte) []scanned {
+	if len(o.recent) > mergeRecent {
+		o.mergeRecent()
+	}
+	first, _ := slices.BinarySearchFunc(o.ordered, low, o.comparePlace)
+	last := len(o.ordered)
+	if high != nil {
+		last, _ = slices.BinarySearchFunc(o.ordered, high, o.comparePlace)
+	}
+	var all []scanned
+	for _, place := range o.ordered[first:max(first, last)] {
+		all = append(all, o.scanned(place))
+	}
+	middle := len(all)
+	for _, place := range o.recent {
+		if key := o.changes[place].key; bytes.Compare(key, low) >= 0 && (high == nil || bytes.Compare(key, high) < 0) {
+			all = append(all, o.scanned(place))
+		}
+	}
+	if len(all) > middle {
+		slices.SortFunc(all, func(a, b scanned) int { return bytes.Compare(a.key, b.key) })
+	}
+	return all
+}
+
+func (o *overlay) scanned(place int) scanned {
+	c := &o.changes[place]
+	return scanned{c.key, place, c.kind}
+}
+
+func (o *overlay) comparePlace(place int, key []byte) int {
+	return bytes.Compare(o.changes[place].key, key)
+}
+
+// mergeRecent brings recent into ordered.
+func (o *overlay) mergeRecent() {
+	byKey := func(a, b int) int { return bytes.Compare(o.changes[a].key, o.changes[b].key) }
+	slices.SortFunc(o.recent, byKey)
+	merged := slices.Grow(o.ordered, len(o.recent))[:len(o.ordered)+len(o.recent)]
+	i, j := len(o.ordered)-1, len(o.recent)-1
+	for to := len(merged) - 1; j >= 0; to-- {
+		if i >= 0 && byKey(merged[i], o.recent[j]) > 0 {
+			merged[to] = merged[i]
+			i--
+		} else {
+			merged[to] = o.recent[j]
+			j--
+		}
+	}
+	o.ordered, o.recent = merged, o.recent[:0]
+}
+
+// writeTo puts every change into a batch in the order of the keys and returns how many they are.
+func (o *overlay) writeTo(batch *pebble.Batch) (keys int, err error) {
+	o.mergeRecent()
+	for _, place := range o.ordered {
+		c := &o.changes[place]
+		switch c.kind {
+		case changePut:
+			err = batch.Set(c.key, c.value, nil)
+		case changeDelete:
+			err = batch.Delete(c.key, nil)
+		default:
+			continue
+		}
+		if err != nil {
+			return keys, err
+		}
+		keys++
+	}
+	return keys, nil
+}
+
+// scanned is a change as it stood when a Scan began.
+type scanned struct {
+	key   []byte
+	place int
+	kind  changeKind
+}
+
+// merge is a running Scan over the changes and the base.
+type merge struct {
+	o       *overlay
+	writes  int
+	changes []scanned
+	visit   func(key, value []byte) (bool, error)
+	stopped bool
+}
+
+// base takes the next key of the base.
+func (m *merge) base(key, value []byte) (bool, error) {
+	if err := m.upTo(key); err != nil || m.stopped {
+		return false, err
+	}
+	if len(m.changes) > 0 && bytes.Equal(m.changes[0].key, key) {
+		c := m.changes[0]
+		m.changes = m.changes[1:]
+		if c.kind != changeNone {
+			return m.change(c)
+		}
+	}
+	if m.writes != m.o.writes { // a visit has written
+		if place, ok := m.o.places[string(key)]; ok {
+			switch c := &m.o.changes[place]; c.kind {
+			case changePut:
+				value = c.value
+			case changeDelete:
+				return true, nil
+			}
+		}
+	}
+	return m.call(key, value)
+}
+
+// upTo visits the changes before key, all where key is nil.
+func (m *merge) upTo(key []byte) error {
+	for len(m.changes) > 0 && !m.stopped && (key == nil || bytes.Compare(m.changes[0].key, key) < 0) {
+		c := m.changes[0]
+		m.changes = m.changes[1:]
+		if _, err := m.change(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// change visits a key that the overlay held when the scan began.
+func (m *merge) change(c scanned) (bool, error) {
+	now := &m.o.changes[c.place]
+	if c.kind != changePut || now.kind != changePut {
+		return true, nil
+	}
+	return m.call(now.key, now.value)
+}
+
+func (m *merge) call(key, value []byte) (bool, error) {
+	more, err := m.visit(key, value)
+	m.stopped = m.stopped || !more || err != nil
+	return more, err
+}
+
+// arena hands out copies of bytes that live until reset.
+type arena struct {
+	chunk []byte
+	used  int
+}
+
+const arenaChunk = 1 << 20
+
+func (a *arena) copy(b []byte) []byte {
+	if len(b) > cap(a.chunk)-len(a.chunk) {
+		a.chunk = make([]byte, 0, max(arenaChunk, len(b)))
+	}
+	start := len(a.chunk)
+	a.chunk = append(a.chunk, b...)
+	a.used += len(b)
+	return a.chunk[start:len(a.chunk):len(a.chunk)]
+}
+
+// reset allows the memory to be used again; the last chunk is kept.
+func (a *arena) reset() { a.chunk, a.used = a.chunk[:0], 0 }

@@ -1,0 +1,118 @@
+package fsm
+
+import (
+	"errors"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+
+	"dapple/catalogue"
+	"dapple/command"
+)
+
+// errPayload is wrapped where a command's payload does not decode.
+var errPayload = errors.New("malformed command payload")
+
+// row is one command that the machine can execute.
+type row struct {
+	number command.Type
+	// message makes an empty payload message.
+	message func() proto.Message
+	run     func(m *Machine, at catalogue.Stamp, payload []byte) ([]byte, error)
+}
+
+// registry is every command, in the order of the numbers. The effect of a row is frozen: it may be implemented better,
+// but whoever changes what it does to the state makes a new number.
+var registry = [...]row{
+	own(command.TypeTermStart, termStart),
+	own(command.TypeRegisterSession, registerSession),
+	of(command.TypeGenesis, catalogue.Genesis),
+	own(command.TypeDigest, digest),
+	of(command.TypeAddAccount, catalogue.AddAccount),
+	of(command.TypeUpdateAccount, catalogue.UpdateAccount),
+	of(command.TypeDeleteAccount, catalogue.DeleteAccount),
+	of(command.TypeSetAccountAttribute, catalogue.SetAccountAttribute),
+	of(command.TypeDeleteAccountAttribute, catalogue.DeleteAccountAttribute),
+	of(command.TypeAddIdentity, catalogue.AddIdentity),
+	of(command.TypeDeleteIdentity, catalogue.DeleteIdentity),
+	of(command.TypeAddScope, catalogue.AddScope),
+	of(command.TypeRevokeToken, catalogue.RevokeToken),
+	of(command.TypeRevokeAccountTokens, catalogue.RevokeAccountTokens),
+	of(command.TypeAddSigningKey, catalogue.AddSigningKey),
+	of(command.TypeAddRSE, catalogue.AddRSE),
+	of(command.TypeUpdateRSE, catalogue.UpdateRSE),
+	of(command.TypeDeleteRSE, catalogue.DeleteRSE),
+	of(command.TypeSetRSEAttribute, catalogue.SetRSEAttribute),
+	of(command.TypeDeleteRSEAttribute, catalogue.DeleteRSEAttribute),
+	of(command.TypeAddProtocol, catalogue.AddProtocol),
+	of(command.TypeUpdateProtocols, catalogue.UpdateProtocols),
+	of(command.TypeDeleteProtocols, catalogue.DeleteProtocols),
+	of(command.TypeAddDIDs, catalogue.AddDIDs),
+	of(command.TypeAttachDIDs, catalogue.AttachDIDs),
+	of(command.TypeDetachDIDs, catalogue.DetachDIDs),
+	of(command.TypeSetDIDStatus, catalogue.SetDIDStatus),
+	of(command.TypeSetMetadata, catalogue.SetMetadata),
+	of(command.TypeAddReplicas, catalogue.AddReplicas),
+	of(command.TypeUpdateReplicaStates, catalogue.UpdateReplicaStates),
+	of(command.TypeDeleteReplicas, catalogue.DeleteReplicas),
+	of(command.TypeDeclareBad, catalogue.DeclareBad),
+	of(command.TypeDeclareSuspicious, catalogue.DeclareSuspicious),
+	of(command.TypeDeclareBadPFNs, catalogue.DeclareBadPFNs),
+	of(command.TypeSetTombstones, catalogue.SetTombstones),
+	of(command.TypeQuarantine, catalogue.Quarantine),
+}
+
+// registered finds rows by number.
+func registered(extra []row) map[command.Type]*row {
+	all := make(map[command.Type]*row, len(registry)+len(extra))
+	for i := range registry {
+		all[registry[i].number] = &registry[i]
+	}
+	for i := range extra {
+		all[extra[i].number] = &extra[i]
+	}
+	return all
+}
+
+// of makes the row of a command of the catalogue.
+func of[M any, P interface {
+	*M
+	proto.Message
+}](number command.Type, handler func(catalogue.Tx, catalogue.Stamp, P) ([]byte, error)) row {
+	return own(number, func(m *Machine, at catalogue.Stamp, c P) ([]byte, error) { return handler(m.overlay, at, c) })
+}
+
+// own makes the row of a command of the machine itself.
+func own[M any, P interface {
+	*M
+	proto.Message
+}](number command.Type, handler func(*Machine, catalogue.Stamp, P) ([]byte, error)) row {
+	return row{
+		number:  number,
+		message: func() proto.Message { return P(new(M)) },
+		run: func(m *Machine, at catalogue.Stamp, payload []byte) ([]byte, error) {
+			c := P(new(M))
+			if err := proto.Unmarshal(payload, c); err != nil {
+				return nil, fmt.Errorf("%w: %w", errPayload, err)
+			}
+			// A field that this program does not know would be obeyed by another: as bad as an unknown command.
+			if unknown := c.ProtoReflect().GetUnknown(); len(unknown) > 0 {
+				return nil, fmt.Errorf("%w: unknown fields", errPayload)
+			}
+			return handler(m, at, c)
+		},
+	}
+}
+
+// termStart changes nothing: the log time, which every entry moves, is all that it is for.
+func termStart(*Machine, catalogue.Stamp, *command.TermStart) ([]byte, error) { return nil, nil }
+
+func registerSession(m *Machine, _ catalogue.Stamp, c *command.RegisterSession) ([]byte, error) {
+	return nil, m.state.sessions.register(c)
+}
+
+// digest ends the batch with this entry; commit then digests what has been committed.
+func digest(m *Machine, _ catalogue.Stamp, _ *command.Digest) ([]byte, error) {
+	m.digestDue = true
+	return nil, nil
+}

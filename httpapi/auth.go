@@ -1,0 +1,106 @@
+package httpapi
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"dapple/catalogue"
+	"dapple/command"
+)
+
+const (
+	headerToken   = "X-Rucio-Auth-Token"
+	headerExpires = "X-Rucio-Auth-Token-Expires"
+	headerAccount = "X-Rucio-Auth-Account"
+)
+
+// principal is who makes a request.
+type principal struct {
+	// Account is the one that the request acts for.
+	Account string
+	// Identity proved itself at login.
+	Identity string
+	// Expires is when the token ends.
+	Expires time.Time
+}
+
+// authenticator finds out who makes a request. Its errors are answers: CodeCannotAuthenticate, CodeNotReady or failures of the
+// store.
+type authenticator interface {
+	authenticate(c *gin.Context) (*principal, error)
+}
+
+// issuer returns the account that makes the request, "" on public routes.
+func issuer(c *gin.Context) string {
+	if who, ok := c.Get(keyPrincipal); ok {
+		return who.(*principal).Account
+	}
+	return ""
+}
+
+// authRoutes are the rows of logins and tokens.
+func (s *Server) authRoutes() []route {
+	return []route{
+		{get, "/auth/userpass", s.loginUserpass, public},
+		{get, "/auth/validate", s.validateToken, needsToken},
+		{post, "/auth/revoke", s.revokeToken, needsToken},
+	}
+}
+
+// validateToken tells the owner of a token what it is good for.
+func (s *Server) validateToken(c *gin.Context) {
+	who := c.MustGet(keyPrincipal).(*principal)
+	body := append([]byte(`{"account":`), appendJSONString(nil, who.Account)...)
+	body = appendJSONString(append(body, `,"identity":`...), who.Identity)
+	body = appendJSONTime(append(body, `,"lifetime":`...), who.Expires.UnixMicro())
+	body = append(body, `,"audience":null,"authz_scope":null,"vo":"def"}`...)
+	c.Header("Cache-Control", "no-store")
+	s.write(c, http.StatusOK, typeBytes, body)
+}
+
+// revokeToken makes void one token, {"token": ...}, or all that an account holds now, {"account": ...}.
+func (s *Server) revokeToken(c *gin.Context) {
+	fields, ok := s.decodeObject(c)
+	if !ok {
+		return
+	}
+	if fields.has("token") == fields.has("account") {
+		s.fail(c, catalogue.Errorf(command.CodeInvalidValue, "give either 'token' or 'account'"))
+		return
+	}
+	if fields.has("account") {
+		s.revokeAccount(c, fields)
+		return
+	}
+	text, err := fields.requiredString("token")
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	held, err := s.tokens.claimsOf(c, text)
+	if err != nil {
+		s.fail(c, catalogue.Errorf(command.CodeInvalidValue, "'token' is no valid token of this cluster"))
+		return
+	}
+	revoke := &command.RevokeToken{TokenId: held.ID, Account: held.Subject, Expires: held.ExpiresAt.UnixMicro()}
+	if _, ok := s.propose(c, command.TypeRevokeToken, revoke); ok {
+		s.empty(c)
+	}
+}
+
+// endOfTime asks for what is before the command itself: the state machine takes its own log time where that is earlier.
+const endOfTime = 1<<63 - 1
+
+func (s *Server) revokeAccount(c *gin.Context, fields object) {
+	account, err := fields.requiredString("account")
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	revoke := &command.RevokeAccountTokens{Account: account, Before: endOfTime}
+	if _, ok := s.propose(c, command.TypeRevokeAccountTokens, revoke); ok {
+		s.empty(c)
+	}
+}

@@ -1,0 +1,202 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gin-gonic/gin"
+
+	"dapple/catalogue"
+	"dapple/command"
+)
+
+// budget bounds the bytes of all bodies that are held at one time.
+type budget struct {
+	limit int64
+	used  atomic.Int64
+}
+
+// take reserves n bytes, or nothing where there is no room.
+func (b *budget) take(n int64) bool {
+	if b.used.Add(n) > b.limit {
+		b.used.Add(-n)
+		return false
+	}
+	return true
+}
+
+func (b *budget) release(n int64) { b.used.Add(-n) }
+
+// Keys of values that a request carries along in its gin context.
+const (
+	keyBody      = "body"  // bytes reserved for the body, int64
+	keyBodyEnded = "ended" // set when the body is read to its end, or broke off
+	keyRoute     = "route" // *route
+	keyPrincipal = "principal"
+)
+
+// releaseBody gives back what readBody reserved.
+func (s *Server) releaseBody(c *gin.Context) {
+	if n := c.GetInt64(keyBody); n > 0 {
+		s.bodies.release(n)
+	}
+}
+
+// firstBuffer is how much of a body is reserved before the first byte has come: a client is charged for what it sends and
+// not for what it announces.
+const firstBuffer = 64 << 10
+
+// readBody reads the whole body within the limits. It is called once a request; the memory counts as in flight until the
+// request is answered.
+func (s *Server) readBody(c *gin.Context) ([]byte, error) {
+	limit, length := s.limits.Body, c.Request.ContentLength
+	if length > limit {
+		return nil, s.bodyTooLarge()
+	}
+	if length < 0 {
+		length = limit
+	}
+	// One byte more than announced, so that the end is seen without growing.
+	expected := length + 1
+	body, err := s.growBody(c, nil, min(expected, firstBuffer))
+	deadline := http.NewResponseController(c.Writer)
+	for err == nil {
+		if len(body) == cap(body) {
+			if int64(len(body)) >= expected {
+				expected = limit + 1 // more came than was announced
+			}
+			if body, err = s.growBody(c, body, min(int64(cap(body))*2, expected)); err != nil {
+				break
+			}
+		}
+		_ = deadline.SetReadDeadline(time.Now().Add(s.limits.Stall))
+		var n int
+		n, err = c.Request.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		if int64(len(body)) > limit {
+			err = s.bodyTooLarge()
+		}
+	}
+	_ = deadline.SetReadDeadline(time.Time{})
+	var refusal *catalogue.Error
+	refused := errors.As(err, &refusal)
+	c.Set(keyBodyEnded, !refused)
+	if errors.Is(err, io.EOF) {
+		return body, nil
+	}
+	if !refused {
+		// The rest of the body will not come; the connection is of no more use.
+		c.Header("Connection", "close")
+		err = catalogue.Errorf(command.CodeInvalidJSON, "cannot decode json parameter: the body is cut off")
+	}
+	return nil, err
+}
+
+// lingerFrom is the size from which net/http closes the connection on a body that nobody has read.
+const lingerFrom = 256 << 10
+
+// linger lets a client that was refused before it had sent its large body send on for a while: most clients read no answer until
+// they have sent everything, and a closed connection would hide it from them.
+func (s *Server) linger(c *gin.Context) {
+	r := c.Request
+	large := r.ContentLength < 0 || r.ContentLength >= lingerFrom
+	if c.Writer.Status() < http.StatusBadRequest || !large || c.GetBool(keyBodyEnded) || r.ProtoMajor != 1 || r.Header.Get("Expect") != "" {
+		return
+	}
+	conn := http.NewResponseController(c.Writer)
+	if conn.Flush() != nil || conn.SetReadDeadline(time.Now().Add(s.limits.Stall)) != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, r.Body, s.limits.Body)
+	_ = conn.SetReadDeadline(time.Time{})
+}
+
+func (s *Server) bodyTooLarge() error {
+	return catalogue.Errorf(command.CodeBodyTooLarge, "the body is over the limit of %d bytes", s.limits.Body)
+}
+
+// growBody moves what was read into a larger buffer, within the budget.
+func (s *Server) growBody(c *gin.Context, body []byte, size int64) ([]byte, error) {
+	more := size - int64(cap(body))
+	if !s.bodies.take(more) {
+		return nil, catalogue.Errorf(command.CodeOverloaded, "too many request bodies in flight (limit %d bytes); try again later",
+			s.bodies.limit)
+	}
+	c.Set(keyBody, c.GetInt64(keyBody)+more)
+	return append(make([]byte, 0, size), body...), nil
+}
+
+// decodeObject reads a body that must be a JSON object. Where it is not, the error is answered and ok is false.
+func (s *Server) decodeObject(c *gin.Context) (fields object, ok bool) {
+	raw, ok := s.decodeRaw(c, '{', "dictionary")
+	if !ok {
+		return nil, false
+	}
+	return s.unmarshalObject(c, raw)
+}
+
+// decodeOptionalObject is decodeObject for requests that may come without a body; it returns an empty object then.
+func (s *Server) decodeOptionalObject(c *gin.Context) (fields object, ok bool) {
+	raw, err := s.readBody(c)
+	switch {
+	case err != nil:
+		s.fail(c, err)
+		return nil, false
+	case len(bytes.TrimSpace(raw)) == 0:
+		return object{}, true
+	}
+	if err := checkJSON(raw, '{', "dictionary"); err != nil {
+		s.fail(c, err)
+		return nil, false
+	}
+	return s.unmarshalObject(c, raw)
+}
+
+// decodeList reads a body that must be a JSON array; items are decoded with decodeItems. Where it is not, the error is
+// answered and ok is false.
+func (s *Server) decodeList(c *gin.Context) (raw json.RawMessage, ok bool) {
+	return s.decodeRaw(c, '[', "list")
+}
+
+// decodeValue reads a body that may be any JSON value.
+func (s *Server) decodeValue(c *gin.Context) (raw json.RawMessage, ok bool) {
+	return s.decodeRaw(c, 0, "value")
+}
+
+func (s *Server) decodeRaw(c *gin.Context, first byte, kind string) (json.RawMessage, bool) {
+	raw, err := s.readBody(c)
+	if err == nil {
+		err = checkJSON(raw, first, kind)
+	}
+	if err != nil {
+		s.fail(c, err)
+		return nil, false
+	}
+	return raw, true
+}
+
+// checkJSON sees that the bytes are one JSON value in UTF-8 that begins with the given byte.
+func checkJSON(raw []byte, first byte, kind string) error {
+	if !utf8.Valid(raw) || !json.Valid(raw) {
+		return catalogue.Errorf(command.CodeInvalidJSON, "cannot decode json parameter %s", kind)
+	}
+	if trimmed := bytes.TrimLeft(raw, " \t\r\n"); first != 0 && trimmed[0] != first {
+		return catalogue.Errorf(command.CodeInvalidBody, "body must be a json %s", kind)
+	}
+	return nil
+}
+
+func (s *Server) unmarshalObject(c *gin.Context, raw []byte) (object, bool) {
+	fields, err := parseObject(raw)
+	if err != nil {
+		s.fail(c, err)
+		return nil, false
+	}
+	return fields, true
+}

@@ -1,0 +1,88 @@
+package httpapi
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Config is what a Server is made of. Node, ClusterID, Proposer, Reader and Cluster are required.
+type Config struct {
+	// Node is the stable name of this node; every answer carries it.
+	Node string
+	// ClusterID returns the id of the cluster, and false before the node belongs to one.
+	ClusterID func() ([16]byte, bool)
+	Proposer  Proposer
+	Reader    Reader
+	Cluster   Cluster
+	// Version is the program's version.
+	Version string
+	// Limits bounds requests; zero fields take their defaults.
+	Limits Limits
+	// TokenLifetime is how long a token is good for; 0 is one hour.
+	TokenLifetime time.Duration
+	// TLS serves HTTPS with this configuration; nil serves plain HTTP.
+	TLS *tls.Config
+	// Logger takes what an operator should read; nil is slog.Default().
+	Logger *slog.Logger
+	// Registry takes the server's metrics and is what /metrics shows; nil is a new one.
+	Registry *prometheus.Registry
+}
+
+// Limits bounds what requests may cost. A zero field takes the default that its comment names.
+type Limits struct {
+	// Body is the largest request body in bytes: 64 MiB.
+	Body int64
+	// BodiesInFlight is how many bytes of bodies may be held at one time: 256 MiB. Beyond, requests are answered 503.
+	BodiesInFlight int64
+	// Items is how many items a bulk request may name: 10,000.
+	Items int
+	// HeaderBytes is the largest request header: 64 KiB.
+	HeaderBytes int
+	// Connections is how many connections are served at one time: 4,096. Others wait to be accepted.
+	Connections int
+	// ReadHeader is the time for a request's header to arrive: 10 s.
+	ReadHeader time.Duration
+	// Idle is how long a connection may be silent between requests: 120 s.
+	Idle time.Duration
+	// Stall is how long a body or an answer may make no progress: 30 s.
+	Stall time.Duration
+	// Write is the deadline of a command: 10 s.
+	Write time.Duration
+	// Wait is how long a request waits for this node to reach the session's index: 5 s.
+	Wait time.Duration
+	// Logins is how many logins may wait for their turn at the password check: 32. Beyond, they are answered 503.
+	Logins int
+}
+
+func (l *Limits) setDefaults() {
+	setDefault(&l.Body, 64<<20)
+	setDefault(&l.BodiesInFlight, 256<<20)
+	setDefault(&l.Items, 10_000)
+	setDefault(&l.HeaderBytes, 64<<10)
+	setDefault(&l.Connections, 4096)
+	setDefault(&l.ReadHeader, 10*time.Second)
+	setDefault(&l.Idle, 120*time.Second)
+	setDefault(&l.Stall, 30*time.Second)
+	setDefault(&l.Write, 10*time.Second)
+	setDefault(&l.Wait, 5*time.Second)
+	setDefault(&l.Logins, 32)
+}
+
+func (c *Config) setDefaults() {
+	c.Limits.setDefaults()
+	setDefault(&c.TokenLifetime, time.Hour)
+	setDefault(&c.Logger, slog.Default())
+	if c.Registry == nil {
+		c.Registry = prometheus.NewRegistry()
+	}
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

@@ -1,0 +1,111 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/hex"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+	"google.golang.org/protobuf/proto"
+
+	"dapple/catalogue"
+	"dapple/command"
+)
+
+// sessionCookie carries the id of the cluster and the index of the client's last write: "<hex>:<index>". A node that gets it
+// waits until it has applied that index, so that a client reads its own writes on every node.
+const sessionCookie = "dapple-session"
+
+const (
+	headerNode  = "X-Dapple-Node"
+	headerIndex = "X-Dapple-Index"
+)
+
+// setIndex tells the client what index its answer is of.
+func setIndex(c *gin.Context, index uint64) {
+	c.Header(headerIndex, strconv.FormatUint(index, 10))
+}
+
+// setSession tells the client's session to see the entry at index on every node.
+func (s *Server) setSession(c *gin.Context, index uint64) {
+	setIndex(c, index)
+	id, formed := s.clusterID()
+	if !formed {
+		return
+	}
+	http.SetCookie(c.Writer, &http.Cookie{
+		Name: sessionCookie, Value: hex.EncodeToString(id[:]) + ":" + strconv.FormatUint(index, 10),
+		Path: "/", HttpOnly: true, Secure: c.Request.TLS != nil, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// sessionIndex returns the highest index among the request's session cookies, 0 for none. A cookie of another cluster, or one
+// that cannot be read, does not count.
+func (s *Server) sessionIndex(c *gin.Context) uint64 {
+	id, formed := s.clusterID()
+	if !formed {
+		return 0
+	}
+	var highest uint64
+	for _, cookie := range c.Request.CookiesNamed(sessionCookie) {
+		cluster, text, _ := strings.Cut(cookie.Value, ":")
+		index, err := strconv.ParseUint(text, 10, 64)
+		if err == nil && cluster == hex.EncodeToString(id[:]) {
+			highest = max(highest, index)
+		}
+	}
+	return highest
+}
+
+// waitApplied waits until this node has applied index, within the limit.
+func (s *Server) waitApplied(c *gin.Context, index uint64) error {
+	if index <= s.reader.AppliedIndex() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(c.Request.Context(), s.limits.Wait)
+	defer cancel()
+	if err := s.reader.WaitApplied(ctx, index); err != nil {
+		return catalogue.Errorf(command.CodeNotReady, "this node has not caught up with index %d in time", index)
+	}
+	return nil
+}
+
+// view opens a view for the request; the caller closes it. Where that fails the error is answered and ok is false.
+func (s *Server) view(c *gin.Context) (v View, ok bool) {
+	v, err := s.reader.View()
+	if err != nil {
+		s.fail(c, err)
+		return nil, false
+	}
+	setIndex(c, v.Index())
+	return v, true
+}
+
+// propose sends a command in the name of the request's account and waits for its outcome. Where it did not take effect the
+// error is answered and ok is false.
+func (s *Server) propose(c *gin.Context, t command.Type, message proto.Message) (result command.Result, ok bool) {
+	payload, err := proto.Marshal(message)
+	if err != nil {
+		// The only text that protobuf refuses is invalid UTF-8.
+		s.fail(c, catalogue.Errorf(command.CodeInvalidValue, "the request cannot be encoded: %v", err))
+		return command.Result{}, false
+	}
+	ctx, cancel := context.WithTimeout(c.Request.Context(), s.limits.Write)
+	defer cancel()
+	result, err = s.proposer.Propose(ctx, t, issuer(c), payload)
+	if err != nil {
+		s.fail(c, err)
+		return command.Result{}, false
+	}
+	if result.Index > 0 {
+		// Refusals too: what they were decided on may not have come to every node yet.
+		s.setSession(c, result.Index)
+	}
+	if result.Code != command.CodeOK {
+		s.fail(c, &catalogue.Error{Code: result.Code, Message: result.Message})
+		return command.Result{}, false
+	}
+	return result, true
+}

@@ -1,0 +1,41 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// encoded is what encoding/json makes of a string.
+func encoded(t *testing.T, s string) string {
+	t.Helper()
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	require.NoError(t, e.Encode(s))
+	return string(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
+}
+
+func FuzzAppendJSONString(f *testing.F) {
+	for _, s := range []string{
+		"", "plain", `quote " and \`, "\x00\x01\x1f\x7f", "\b\f\n\r\t", "größe", "\u2028\u2029", "\xff", "a\xe2\x80", "\xed\xa0\x80",
+		"\U0001F680", "<&>", "\ufffd", "end\xf0",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		require.Equal(t, encoded(t, s), string(appendJSONString(nil, s)))
+		require.Equal(t, "x"+encoded(t, s), string(appendJSONString([]byte("x"), s)), "what is there must stay")
+	})
+}
+
+func TestTimes(t *testing.T) {
+	const micros = 1_767_261_600_999_999 // 2026-01-01 10:00:00.999999 UTC
+	require.Equal(t, "Thu, 01 Jan 2026 10:00:00 UTC", formatTime(micros))
+	require.Equal(t, `"Thu, 01 Jan 2026 10:00:00 UTC"`, string(appendJSONTime(nil, micros)))
+	require.Equal(t, "null", string(appendJSONTime(nil, 0)))
+	require.Equal(t, "null", string(appendJSONStringOrNull(nil, "")))
+	require.Equal(t, `"x"`, string(appendJSONStringOrNull(nil, "x")))
+}

@@ -1,0 +1,125 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gin-gonic/gin"
+
+	"dapple/catalogue"
+	"dapple/command"
+)
+
+// observe counts, times and logs every request, turns a panic into an answer, and gives back what the request held.
+func (s *Server) observe(c *gin.Context) {
+	begin := time.Now()
+	s.metrics.inFlight.Inc()
+	defer func() {
+		cause := recover()
+		s.releaseBody(c)
+		s.metrics.inFlight.Dec()
+		aborted := isAbort(cause)
+		if cause != nil && !aborted {
+			s.log.Error("panic in a handler", "method", c.Request.Method, "route", routeOf(c), "panic", cause,
+				"stack", string(debug.Stack()))
+			if aborted = c.Writer.Written(); !aborted {
+				s.fail(c, errPanic)
+			}
+		}
+		elapsed := time.Since(begin)
+		s.metrics.served(c, elapsed)
+		s.log.Debug("request", "method", c.Request.Method, "route", routeOf(c), "status", c.Writer.Status(),
+			"bytes", max(c.Writer.Size(), 0), "elapsed", elapsed, "account", issuer(c), "remote", c.Request.RemoteAddr)
+		if aborted {
+			panic(http.ErrAbortHandler)
+		}
+		s.extendWrite(c)
+		s.linger(c)
+	}()
+	c.Header(headerNode, s.node)
+	setIndex(c, s.reader.AppliedIndex())
+	c.Next()
+}
+
+var errPanic = errors.New("panic in a handler")
+
+func isAbort(cause any) bool {
+	err, ok := cause.(error)
+	return ok && errors.Is(err, http.ErrAbortHandler)
+}
+
+// dispatch takes every request to its route's handler.
+func (s *Server) dispatch(c *gin.Context) {
+	// gin calls this for a path that it does not know and has set 404.
+	c.Status(http.StatusOK)
+	found, params, allow := s.resolver.resolve(c.Request.Method, c.Request.URL.EscapedPath())
+	c.Params = params
+	switch {
+	case found != nil:
+		c.Set(keyRoute, found)
+	case len(allow) > 0:
+		c.Header("Allow", strings.Join(allow, ", "))
+		s.fail(c, catalogue.Errorf(command.CodeMethodNotAllowed, "The method is not allowed for the requested path."))
+		return
+	default:
+		s.fail(c, catalogue.Errorf(command.CodeNoRoute, "The requested path was not found."))
+		return
+	}
+	if err := s.admit(c, found); err != nil {
+		s.fail(c, err)
+		return
+	}
+	setIndex(c, s.reader.AppliedIndex()) // it may have waited
+	found.handler(c)
+}
+
+// admit does what comes before every handler: the path's text, the session's index, the token.
+func (s *Server) admit(c *gin.Context, found *route) error {
+	for _, p := range c.Params {
+		if !utf8.ValidString(p.Value) || strings.ContainsRune(p.Value, 0) {
+			return catalogue.Errorf(command.CodeInvalidObject, "the %s in the path is no valid text", p.Key)
+		}
+	}
+	if err := s.waitApplied(c, s.sessionIndex(c)); err != nil {
+		return err
+	}
+	if found.access == public {
+		return nil
+	}
+	if err := s.formed(); err != nil {
+		return err
+	}
+	who, err := s.authenticator.authenticate(c)
+	if err != nil {
+		return err
+	}
+	c.Set(keyPrincipal, who)
+	return nil
+}
+
+// formed returns CodeNotReady before this node belongs to a cluster: nobody is known to it then, and saying so to a client with
+// a good token would be wrong.
+func (s *Server) formed() error {
+	if _, formed := s.clusterID(); !formed {
+		return catalogue.Errorf(command.CodeNotReady, "this node does not belong to a cluster yet")
+	}
+	return nil
+}
+
+// routeOf returns the path template of the request's route, never the path itself.
+func routeOf(c *gin.Context) string {
+	if r, ok := c.Get(keyRoute); ok {
+		return r.(*route).path
+	}
+	return "unmatched"
+}
+
+// topOf returns the first segment of the request's route.
+func topOf(c *gin.Context) string {
+	top, _, _ := strings.Cut(strings.TrimPrefix(routeOf(c), "/"), "/")
+	return top
+}

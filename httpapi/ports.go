@@ -1,0 +1,82 @@
+package httpapi
+
+import (
+	"context"
+
+	"dapple/catalogue"
+	"dapple/command"
+)
+
+// Proposer carries a command through the log. It is called by many goroutines at once.
+type Proposer interface {
+	// Propose returns what the state machine answered, a refusal included: that is a result whose code is not CodeOK. An
+	// error means that there is no such answer; it has a method Code() command.Code, found by errors.As, that tells whether
+	// the command is surely not done or of unknown outcome. The context's deadline bounds the call.
+	Propose(ctx context.Context, t command.Type, issuer string, payload []byte) (command.Result, error)
+}
+
+// View is a consistent view of the catalogue as of one index of the log. It is used by one goroutine and closed by whoever
+// opened it.
+type View interface {
+	catalogue.View
+	// Index is the log index of the last entry in the view.
+	Index() uint64
+	// Close releases the view; it is not used afterwards.
+	Close()
+}
+
+// Reader opens views of this node's own copy of the catalogue.
+type Reader interface {
+	// View opens a view of the present state. An error has a Code() or means that the node is broken.
+	View() (View, error)
+	// AppliedIndex is the index of the last entry that this node has applied; it never goes back.
+	AppliedIndex() uint64
+	// WaitApplied returns nil once AppliedIndex is at least index, or the context's error.
+	WaitApplied(ctx context.Context, index uint64) error
+}
+
+// Cluster tells the operator's endpoints about this node and the others.
+type Cluster interface {
+	// Status describes the cluster as this node sees it. It answers within the context's deadline.
+	Status(ctx context.Context) ClusterStatus
+	// Ready returns nil where the node can serve reads and knows a leader that takes writes; otherwise the reason.
+	Ready(ctx context.Context) error
+	// Digest waits until this node has digested its state as of the entry at index and returns the digest.
+	Digest(ctx context.Context, index uint64) (digest string, err error)
+}
+
+// ClusterStatus is the answer of /cluster/status.
+type ClusterStatus struct {
+	NodeID       string         `json:"node_id"`
+	ClusterID    string         `json:"cluster_id"`
+	Version      string         `json:"version"`
+	Role         string         `json:"role"`
+	Leader       *ClusterLeader `json:"leader"`
+	Term         uint64         `json:"term"`
+	CommitIndex  uint64         `json:"commit_index"`
+	AppliedIndex uint64         `json:"applied_index"`
+	Members      []Member       `json:"members"`
+}
+
+// ClusterLeader names the leader, where one is known.
+type ClusterLeader struct {
+	ID string `json:"id"`
+	// HTTP is where clients reach it, as a URL.
+	HTTP string `json:"http"`
+}
+
+// Member is one node of the cluster.
+type Member struct {
+	// ID is the Raft server id, Name the stable name of the node.
+	ID   string `json:"id"`
+	Name string `json:"name"`
+	// Address is where the other nodes reach it, HTTP where clients do, as a URL.
+	Address string `json:"address"`
+	HTTP    string `json:"http"`
+	// Role is leader, follower, learner or unknown.
+	Role string `json:"role"`
+	// Lag is how many entries of the log the member has yet to take, where this node knows it.
+	Lag *uint64 `json:"lag,omitempty"`
+	// LastContact is the age of the last sign of life in seconds, where this node knows it.
+	LastContact *float64 `json:"last_contact_seconds,omitempty"`
+}

@@ -1,0 +1,110 @@
+package httpapi
+
+import (
+	"strconv"
+
+	"dapple/catalogue"
+)
+
+// replicaEncoder writes files with their replicas as lines of JSON, by hand: lists run to millions of files.
+type replicaEncoder struct {
+	// rses holds the fields that are the same for all PFNs of an RSE.
+	rses  map[*catalogue.RSE][]byte
+	limit int
+	// parents is set where the collections above a file were asked for.
+	parents bool
+}
+
+// shown returns the PFNs within the limit.
+func shown(pfns []catalogue.ListedPFN, limit int) []catalogue.ListedPFN {
+	if limit >= 0 && limit < len(pfns) {
+		return pfns[:limit]
+	}
+	return pfns
+}
+
+// appendFile appends the line of a file.
+func (e *replicaEncoder) appendFile(b []byte, f *catalogue.ListedFile) []byte {
+	b = appendJSONString(append(b, `{"scope":`...), f.Scope)
+	b = appendJSONString(append(b, `,"name":`...), f.Name)
+	b = strconv.AppendUint(append(b, `,"bytes":`...), f.Bytes, 10)
+	b = appendJSONStringOrNull(append(b, `,"md5":`...), f.MD5)
+	b = appendJSONStringOrNull(append(b, `,"adler32":`...), f.Adler32)
+	b = append(b, `,"pfns":{`...)
+	pfns := shown(f.PFNs, e.limit)
+	for i := range pfns {
+		b = e.appendPFN(comma(b, i), &pfns[i], i+1)
+	}
+	b = appendRSEs(append(b, `},"rses":{`...), f)
+	b = append(b, `},"states":{`...)
+	for i := range f.Replicas {
+		r := &f.Replicas[i]
+		b = appendJSONString(comma(b, i), r.RSE.Name)
+		b = appendJSONString(append(b, ':'), r.State.String())
+	}
+	b = append(b, '}')
+	if e.parents {
+		b = append(b, `,"parents":[`...)
+		for i, parent := range f.Parents {
+			b = appendJSONString(comma(b, i), parent.String())
+		}
+		b = append(b, ']')
+	}
+	return append(b, '}', '\n')
+}
+
+// comma separates the items of a list.
+func comma(b []byte, i int) []byte {
+	if i > 0 {
+		return append(b, ',')
+	}
+	return b
+}
+
+func (e *replicaEncoder) appendPFN(b []byte, p *catalogue.ListedPFN, priority int) []byte {
+	fields := e.rses[p.RSE]
+	if fields == nil {
+		fields = appendJSONString([]byte(`:{"rse_id":`), p.RSE.UUIDString())
+		fields = appendJSONString(append(fields, `,"rse":`...), p.RSE.Name)
+		fields = appendJSONString(append(fields, `,"type":`...), p.RSE.Type)
+		fields = strconv.AppendBool(append(fields, `,"volatile":`...), p.RSE.Volatile)
+		fields = append(fields, `,"domain":"`...)
+		e.rses[p.RSE] = fields
+	}
+	b = append(append(appendJSONString(b, p.PFN), fields...), p.Domain...)
+	b = strconv.AppendInt(append(b, `","priority":`...), int64(priority), 10)
+	b = strconv.AppendBool(append(b, `,"client_extract":`...), p.ClientExtract)
+	return append(b, '}')
+}
+
+// appendRSEs appends the PFNs of each RSE, the RSEs in the order of their best PFN.
+func appendRSEs(b []byte, f *catalogue.ListedFile) []byte {
+	written := 0
+	for i := range f.PFNs {
+		rse := f.PFNs[i].RSE
+		if before(f.PFNs[:i], rse) {
+			continue
+		}
+		b = appendJSONString(comma(b, written), rse.Name)
+		b = append(b, ":["...)
+		written++
+		listed := 0
+		for j := i; j < len(f.PFNs); j++ {
+			if f.PFNs[j].RSE == rse {
+				b = appendJSONString(comma(b, listed), f.PFNs[j].PFN)
+				listed++
+			}
+		}
+		b = append(b, ']')
+	}
+	return b
+}
+
+func before(pfns []catalogue.ListedPFN, rse *catalogue.RSE) bool {
+	for i := range pfns {
+		if pfns[i].RSE == rse {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,283 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"dapple/catalogue"
+	"dapple/command"
+)
+
+// replicaListing is a request for a list of replicas.
+type replicaListing struct {
+	query catalogue.ReplicaQuery
+	// metalink is set where the answer is XML, with brief URLs and the catalogue's name in glfn.
+	metalink, brief bool
+	glfn            string
+	// limit is the largest number of PFNs a file, -1 for all; random shuffles them.
+	limit  int
+	random bool
+	// sample is the number of files to choose at random, 0 for all.
+	sample int
+}
+
+// metalinkSchemes are those of the PFNs in a metalink where the client names none.
+var metalinkSchemes = [...]string{"root", "davs", "http", "https", "file", "storm", "srm+https", "scp", "rsync", "rclone", "magnet"}
+
+const (
+	sortRandom   = "random"
+	domainNone   = "none"
+	maxPFNsAFile = -1
+)
+
+// getReplicas lists the replicas of one DID.
+func (s *Server) getReplicas(c *gin.Context) {
+	contentType, ok := s.negotiate(c, typeLines, typeMetalink)
+	if !ok {
+		return
+	}
+	scope, name := didParam(c)
+	l := replicaListing{metalink: contentType == typeMetalink, brief: true, glfn: "atlas"}
+	l.query = catalogue.ReplicaQuery{
+		DIDs: []catalogue.DIDName{{Scope: scope, Name: name}}, Domain: catalogue.DomainWAN,
+		IgnoreAvailability: true, ResolveArchives: true,
+	}
+	if schemes, found := c.GetQuery("schemes"); found {
+		l.query.Schemes = strings.FieldsFunc(schemes, func(r rune) bool { return r == ',' })
+	}
+	if err := l.readQuery(c, ""); err != nil {
+		s.fail(c, err)
+		return
+	}
+	s.sendReplicas(c, &l)
+}
+
+// listReplicas lists the replicas of many DIDs.
+func (s *Server) listReplicas(c *gin.Context) {
+	contentType, ok := s.negotiate(c, typeLines, typeMetalink)
+	if !ok {
+		return
+	}
+	fields, ok := s.decodeScanned(c)
+	if !ok {
+		return
+	}
+	l := replicaListing{metalink: contentType == typeMetalink, glfn: "generic"}
+	if err := l.readBody(fields, s.limits.Items); err != nil {
+		s.fail(c, err)
+		return
+	}
+	sort, err := fields.optionalString("sort")
+	if err == nil {
+		err = l.readQuery(c, sort)
+	}
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	s.sendReplicas(c, &l)
+}
+
+// readQuery reads what the query string says; sort is what the body says.
+func (l *replicaListing) readQuery(c *gin.Context, sort string) (err error) {
+	sort = c.DefaultQuery("select", sort)
+	sort = c.DefaultQuery("sort", sort)
+	switch sort {
+	case "", "geoip", "custom_table": // without a map of places or distances: by priority
+	case sortRandom:
+		l.random = true
+	default:
+		return catalogue.Errorf(command.CodeUnsupportedSort,
+			"Sorting algorithm: %.64s is not supported. Supported protocols: ['geoip', 'custom_table', 'random']", sort)
+	}
+	if l.metalink && l.query.Schemes == nil {
+		l.query.Schemes = metalinkSchemes[:]
+	}
+	l.limit, err = queryCount(c, "limit", maxPFNsAFile)
+	return err
+}
+
+// readBody reads the fields of a list's body.
+func (l *replicaListing) readBody(fields object, limit int) (err error) {
+	q := &l.query
+	if raw, found := fields["dids"]; found {
+		if q.DIDs, err = decodeDIDNames(raw, limit); err != nil {
+			return err
+		}
+	}
+	if q.Schemes, err = listedSchemes(fields, limit); err != nil {
+		return err
+	}
+	if q.Expression, err = fields.optionalString("rse_expression"); err != nil {
+		return err
+	}
+	if q.Domain, err = fields.optionalString("domain"); err != nil {
+		return err
+	}
+	if q.Domain == domainNone {
+		q.Domain = ""
+	}
+	_, asksUnavailable := fields["unavailable"]
+	for _, flag := range [...]struct {
+		key    string
+		field  *bool
+		absent bool
+	}{
+		{"unavailable", &q.Unavailable, false},
+		{"ignore_availability", &q.IgnoreAvailability, asksUnavailable},
+		{"all_states", &q.AllStates, false},
+		{"resolve_archives", &q.ResolveArchives, true},
+		{"resolve_parents", &q.ResolveParents, false},
+	} {
+		if *flag.field, err = fields.flexibleBool(flag.key, flag.absent); err != nil {
+			return err
+		}
+	}
+	if q.Site, err = clientSite(fields); err != nil {
+		return err
+	}
+	if _, err = fields.optionalInt("signature_lifetime", 0); err != nil {
+		return err
+	}
+	if q.UpdatedAfter, err = updatedAfter(fields); err != nil {
+		return err
+	}
+	l.sample, err = sampleSize(fields)
+	return err
+}
+
+// listedSchemes reads a list of schemes; it may also be written as in a query, with commas.
+func listedSchemes(fields object, limit int) ([]string, error) {
+	const key = "schemes"
+	text, err := fields.optionalString(key)
+	switch {
+	case err != nil:
+		return fields.optionalStrings(key, limit)
+	case text == "":
+		return nil, nil
+	}
+	return strings.Split(text, ","), nil
+}
+
+// clientSite reads the site out of client_location.
+func clientSite(fields object) (string, error) {
+	location, err := fields.optionalObject("client_location")
+	if err != nil {
+		return "", err
+	}
+	return location.optionalString("site")
+}
+
+// updatedAfter reads a time as text or as seconds since 1970.
+func updatedAfter(fields object) (int64, error) {
+	const key = "updated_after"
+	if !fields.has(key) {
+		return 0, nil
+	}
+	var seconds float64
+	if json.Unmarshal(fields[key], &seconds) == nil {
+		const most = 1 << 40
+		if seconds < -most || seconds > most {
+			return 0, catalogue.Errorf(command.CodeInvalidDate, "'%s' is out of range", key)
+		}
+		return int64(seconds * 1e6), nil
+	}
+	text, err := fields.optionalString(key)
+	if err != nil {
+		return 0, err
+	}
+	return parseTime(key, text)
+}
+
+// sampleSize reads nrandom, a number that may come as text.
+func sampleSize(fields object) (int, error) {
+	const key = "nrandom"
+	if !fields.has(key) {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(strings.Trim(string(fields[key]), `"`), 10, 31)
+	if err != nil {
+		return 0, catalogue.Errorf(command.CodeInvalidValue, "'%s' must be a whole number from 0 on, not %s", key, abridge(fields[key]))
+	}
+	return int(n), nil
+}
+
+// sendReplicas streams the list.
+func (s *Server) sendReplicas(c *gin.Context, l *replicaListing) {
+	v, ok := s.view(c)
+	if !ok {
+		return
+	}
+	defer v.Close()
+	list, err := catalogue.NewReplicaList(v, l.query)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	var encode func(b []byte, f *catalogue.ListedFile) []byte
+	st := s.stream(c, typeLines)
+	if l.metalink {
+		st.contentType = typeMetalink
+		encode = (&metalinkEncoder{brief: l.brief, glfn: l.glfn, limit: l.limit}).appendFile
+		err = st.put(append(st.open(), metalinkHead...))
+	} else {
+		encode = (&replicaEncoder{rses: map[*catalogue.RSE][]byte{}, limit: l.limit, parents: l.query.ResolveParents}).appendFile
+	}
+	if err == nil {
+		err = l.send(st, list, encode)
+	}
+	if err == nil && l.metalink {
+		err = st.put(append(st.open(), metalinkTail...))
+	}
+	st.finish(err)
+}
+
+// send streams the files of the list, or a sample of them.
+func (l *replicaListing) send(st *stream, list *catalogue.ReplicaList, encode func([]byte, *catalogue.ListedFile) []byte) error {
+	var (
+		sample [][]byte
+		seen   int
+	)
+	err := list.Each(func(f *catalogue.ListedFile) (bool, error) {
+		if l.random {
+			shufflePFNs(f.PFNs, !l.brief)
+		}
+		if l.sample == 0 {
+			return true, st.put(encode(st.open(), f))
+		}
+		// Reservoir sampling: after n files each of them is in the sample with the same probability.
+		seen++
+		if len(sample) < l.sample {
+			sample = append(sample, encode(nil, f))
+		} else if i := rand.IntN(seen); i < l.sample {
+			sample[i] = encode(sample[i][:0], f)
+		}
+		return true, st.server.alive(st.c)
+	})
+	for _, file := range sample {
+		if err == nil {
+			err = st.put(append(st.open(), file...))
+		}
+	}
+	return err
+}
+
+// alive returns an error once the client has gone away: a sample sends nothing before it has seen every file.
+func (s *Server) alive(c *gin.Context) error { return c.Request.Context().Err() }
+
+// shufflePFNs brings PFNs into a random order; keepLocal leaves the local ones in front.
+func shufflePFNs(pfns []catalogue.ListedPFN, keepLocal bool) {
+	if keepLocal {
+		local := slices.IndexFunc(pfns, func(p catalogue.ListedPFN) bool { return p.Domain != catalogue.DomainLAN })
+		if local < 0 {
+			return
+		}
+		pfns = pfns[local:]
+	}
+	rand.Shuffle(len(pfns), func(i, j int) { pfns[i], pfns[j] = pfns[j], pfns[i] })
+}

@@ -1,0 +1,48 @@
+package httpapi
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/gin-gonic/gin"
+)
+
+// route is one row of the table. A path template is made of literals, of ":param", which is one segment, and of "*name",
+// which is one segment or more: the name of a DID, which may hold slashes. Literals and params after "*name" are its suffix.
+// Every path is served with and without a slash at its end.
+type route struct {
+	method  string
+	path    string
+	handler gin.HandlerFunc
+	access  access
+}
+
+// access says who may call a route.
+type access bool
+
+const (
+	// needsToken is the rule: a valid token.
+	needsToken access = false
+	// public routes need none.
+	public access = true
+)
+
+// routes is the whole table: each resource file lists its own rows.
+func (s *Server) routes() []route {
+	return slices.Concat(
+		s.systemRoutes(),
+		s.authRoutes(),
+		s.accountRoutes(),
+		s.rseRoutes(),
+		s.didRoutes(),
+		s.replicaRoutes(),
+	)
+}
+
+// Methods, to keep the rows short.
+const (
+	get    = http.MethodGet
+	post   = http.MethodPost
+	put    = http.MethodPut
+	remove = http.MethodDelete
+)

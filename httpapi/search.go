@@ -1,0 +1,89 @@
+package httpapi
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+
+	"github.com/gin-gonic/gin"
+
+	"dapple/catalogue"
+	"dapple/command"
+)
+
+// searchDIDs answers GET /dids/<scope>/dids/search. The conditions are either one literal of Python in filters, a list of
+// dictionaries of which one must hold, or the query's other parameters, which must all hold.
+func (s *Server) searchDIDs(c *gin.Context) {
+	search, long, err := newSearch(c)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	s.readRows(c, func(v View, st *stream) error {
+		return search.Scan(v, func(scope, name string, d *catalogue.DID) (bool, error) {
+			if !long {
+				return true, st.line(appendJSONString(st.open(), name))
+			}
+			return true, st.line(appendFound(st.open(), scope, name, d, search.ByOwnKeys()))
+		})
+	})
+}
+
+// appendFound appends a row of the long form; searches by clients' own keys tell no more than the name.
+func appendFound(b []byte, scope, name string, d *catalogue.DID, nameOnly bool) []byte {
+	b = appendDIDName(append(b, '{'), "", scope, name)
+	if nameOnly {
+		return append(b, `, "did_type": null, "bytes": null, "length": null}`...)
+	}
+	b = append(append(append(b, `, "did_type": "`...), d.Type.String()...), '"')
+	size, length := "null", "null"
+	if n, known := d.KnownSize(); known {
+		size = strconv.FormatUint(n, 10)
+	}
+	if n, known := d.KnownLength(); known {
+		length = strconv.FormatUint(n, 10)
+	}
+	return append(append(append(append(append(b, `, "bytes": `...), size...), `, "length": `...), length...), '}')
+}
+
+func newSearch(c *gin.Context) (search *catalogue.Search, long bool, err error) {
+	options := catalogue.SearchOptions{Type: c.DefaultQuery("type", "collection")}
+	if long, err = queryBool(c, "long"); err != nil {
+		return nil, false, err
+	}
+	if options.Recursive, err = queryBool(c, "recursive"); err != nil {
+		return nil, false, err
+	}
+	if n, err := strconv.Atoi(c.Query("limit")); err == nil { // what is no number limits nothing
+		if n < 0 {
+			return nil, false, catalogue.Errorf(command.CodeInvalidValue, "limit must not be negative")
+		}
+		options.Limit = n
+	}
+	groups, err := searchConditions(c)
+	if err != nil {
+		return nil, false, err
+	}
+	search, err = catalogue.NewSearch(c.Param("scope"), groups, options)
+	return search, long, err
+}
+
+func searchConditions(c *gin.Context) ([][]catalogue.Condition, error) {
+	if filters, given := c.GetQuery("filters"); given {
+		groups, err := parseFilters(filters)
+		if len(groups) == 0 {
+			groups = [][]catalogue.Condition{nil}
+		}
+		return groups, err
+	}
+	var group []catalogue.Condition
+	query := c.Request.URL.Query()
+	for _, key := range slices.Sorted(maps.Keys(query)) {
+		switch key {
+		case "type", "limit", "long", "recursive":
+		default:
+			group = append(group, catalogue.Condition{Key: key, Value: query.Get(key)})
+		}
+	}
+	return [][]catalogue.Condition{group}, nil
+}

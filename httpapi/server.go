@@ -1,0 +1,108 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/net/netutil"
+)
+
+// Server serves the HTTP interface of one node. It is made by New, started by Serve and ended by Shutdown.
+type Server struct {
+	node          string
+	version       string
+	clusterID     func() ([16]byte, bool)
+	proposer      Proposer
+	reader        Reader
+	cluster       Cluster
+	limits        Limits
+	log           *slog.Logger
+	bodies        budget
+	metrics       *metrics
+	registry      *prometheus.Registry
+	metricsPage   http.Handler
+	tokens        *tokens
+	gate          *gate
+	authenticator authenticator
+	resolver      *resolver
+	engine        *gin.Engine
+	http          *http.Server
+	tls           bool
+}
+
+// New makes a server. It fails on a configuration that lacks something, and where the registry has its metrics already.
+func New(cfg Config) (*Server, error) {
+	if cfg.Node == "" || cfg.ClusterID == nil || cfg.Proposer == nil || cfg.Reader == nil || cfg.Cluster == nil {
+		return nil, errors.New("httpapi: incomplete configuration")
+	}
+	cfg.setDefaults()
+	s := &Server{
+		node: cfg.Node, version: cfg.Version, clusterID: cfg.ClusterID, proposer: cfg.Proposer, reader: cfg.Reader,
+		cluster: cfg.Cluster, limits: cfg.Limits, log: cfg.Logger, tls: cfg.TLS != nil, registry: cfg.Registry,
+	}
+	s.tokens = newTokens(s, cfg.TokenLifetime)
+	s.authenticator = s.tokens
+	s.gate = newGate(cfg.Limits.Logins)
+	s.bodies.limit = cfg.Limits.BodiesInFlight
+	var err error
+	if s.metrics, err = newMetrics(s); err != nil {
+		return nil, fmt.Errorf("httpapi: %w", err)
+	}
+	s.metricsPage = newMetricsPage(cfg.Registry)
+	if s.resolver, err = newResolver(s.routes()); err != nil {
+		return nil, fmt.Errorf("httpapi: %w", err)
+	}
+	s.engine = s.newEngine()
+	s.http = &http.Server{
+		Handler:           s.engine,
+		TLSConfig:         cfg.TLS,
+		ReadHeaderTimeout: s.limits.ReadHeader,
+		IdleTimeout:       s.limits.Idle,
+		MaxHeaderBytes:    s.limits.HeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+// newEngine makes the gin engine: middleware, and one handler for every path, for the resolver has the routes.
+func (s *Server) newEngine() *gin.Engine {
+	// The mode is the process's; release mode keeps gin from printing.
+	gin.SetMode(gin.ReleaseMode)
+	engine := gin.New()
+	engine.RedirectTrailingSlash = false
+	engine.Use(s.observe)
+	engine.NoRoute(s.dispatch)
+	return engine
+}
+
+// Handler returns the server's handler, for use without Serve.
+func (s *Server) Handler() http.Handler { return s.engine }
+
+// Serve answers requests on the listener, which it closes at the end. It returns nil after Shutdown or Close.
+func (s *Server) Serve(listener net.Listener) error {
+	listener = netutil.LimitListener(listener, s.limits.Connections)
+	var err error
+	if s.tls {
+		err = s.http.ServeTLS(listener, "", "")
+	} else {
+		err = s.http.Serve(listener)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve HTTP: %w", err)
+}
+
+// Shutdown stops taking requests and waits for those in flight until the context ends; what is left then is cut off.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if err := s.http.Shutdown(ctx); err != nil {
+		return errors.Join(err, s.http.Close())
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package httpapi
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// streamBuffer is how much of an answer is gathered before it is sent.
+const streamBuffer = 64 << 10
+
+// stream is a long answer that is sent as it is made. Nothing is sent before the first 64 KiB are full or the stream ends, so
+// that an error in the beginning is still answered as an error; one that comes later cuts the connection, and the client sees
+// a transfer that broke off instead of a short list that looks whole.
+//
+//	st := s.stream(c, typeLines)
+//	err := catalogue.Each(view, func(item Item) (bool, error) {
+//		return true, st.line(appendItem(st.open(), item))
+//	})
+//	st.finish(err)
+type stream struct {
+	server *Server
+	c      *gin.Context
+	buffer []byte
+	sent   bool
+	// broken is set once the client takes no more.
+	broken      error
+	contentType string
+}
+
+// stream begins an answer of status 200. finish must be called at its end.
+func (s *Server) stream(c *gin.Context, contentType string) *stream {
+	return &stream{server: s, c: c, contentType: contentType}
+}
+
+// open returns the buffer to append to; what comes of it goes to line or put at once.
+func (st *stream) open() []byte {
+	if st.buffer == nil {
+		st.buffer = make([]byte, 0, streamBuffer+4<<10)
+	}
+	return st.buffer
+}
+
+// line ends a line. An error means that the client takes no more: the caller stops and passes it to finish.
+func (st *stream) line(b []byte) error { return st.put(append(b, '\n')) }
+
+// put is line without a line's end.
+func (st *stream) put(b []byte) error {
+	st.buffer = b
+	if len(b) < streamBuffer {
+		return st.broken
+	}
+	return st.flush()
+}
+
+// flush sends what the buffer holds.
+func (st *stream) flush() error {
+	if st.broken != nil {
+		return st.broken
+	}
+	if err := st.c.Request.Context().Err(); err != nil {
+		st.broken = err
+		return err
+	}
+	if !st.sent {
+		st.sent = true
+		st.c.Header("Content-Type", st.contentType)
+		st.c.Status(http.StatusOK)
+	}
+	out := http.NewResponseController(st.c.Writer)
+	_ = out.SetWriteDeadline(time.Now().Add(st.server.limits.Stall))
+	_, err := st.c.Writer.Write(st.buffer)
+	if err == nil {
+		err = out.Flush()
+	}
+	st.buffer, st.broken = st.buffer[:0], err
+	return err
+}
+
+// finish ends the stream; err is what ended it early, nil for a whole one. It does not return where the connection must be
+// cut: what the caller has to release it releases with defer.
+func (st *stream) finish(err error) {
+	switch {
+	case err == nil && st.broken == nil && !st.sent:
+		st.server.write(st.c, http.StatusOK, st.contentType, st.buffer)
+		return
+	case err == nil && st.flush() == nil:
+		return
+	case !st.sent:
+		st.server.fail(st.c, err)
+		return
+	}
+	cause := "client"
+	if st.broken == nil {
+		cause = "server"
+		st.server.log.Error("answer broken off", "method", st.c.Request.Method, "route", routeOf(st.c), "error", err)
+	}
+	st.server.metrics.brokenStreams.WithLabelValues(cause).Inc()
+	panic(http.ErrAbortHandler)
+}

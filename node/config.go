@@ -1,0 +1,93 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+)
+
+// Config is everything that one node needs to know. NodeID, DataDir, HTTPAddr and ClusterAddr are required.
+type Config struct {
+	// NodeID is the node's stable name in the cluster.
+	NodeID string
+	// DataDir holds the node's log and state. It is made where it is missing.
+	DataDir string
+
+	// HTTPAddr is where clients connect, host:port; HTTPAdvertise the base URL at which they reach the node.
+	HTTPAddr, HTTPAdvertise string
+	// ClusterAddr is where other nodes connect, host:port; ClusterAdvertise the host:port at which they reach the node.
+	ClusterAddr, ClusterAdvertise string
+	// BootstrapExpect is how many nodes must have found each other before a new cluster is formed; 0 is all that Join
+	// names, with this one.
+	BootstrapExpect int
+	// Join lists the cluster addresses of the nodes to join or to form the cluster with.
+	Join []string
+
+	// RootUser and RootPassword are root's first identity, used only when the cluster is formed.
+	RootUser, RootPassword string
+
+	// TLSCert, TLSKey and TLSCA are PEM files; all three or none. With them nodes prove to each other who they are.
+	TLSCert, TLSKey, TLSCA string
+
+	// Settings of the API; 0 is the default of package httpapi.
+	WriteTimeout, IndexTimeout, StreamTimeout, TokenLifetime time.Duration
+	MaxBody, MaxBodiesInFlight                               int64
+	MaxItems, MaxConnections                                 int
+
+	// Settings of consensus; 0 is the default of package cluster.
+	HeartbeatTimeout, ElectionTimeout, LeaseTimeout time.Duration
+	LogBytes                                        int
+	SnapshotInterval                                time.Duration
+
+	// CacheBytes is the memory for the store's block cache; 0 is the default of package fsm.
+	CacheBytes int64
+
+	Logger  *slog.Logger
+	Version string
+}
+
+// withDefaults checks the configuration and fills in what follows from it.
+func (c Config) withDefaults() (Config, error) {
+	if c.NodeID == "" || c.DataDir == "" || c.HTTPAddr == "" || c.ClusterAddr == "" {
+		return c, errors.New("a node needs an id, a data folder, an HTTP address and a cluster address")
+	}
+	if c.BootstrapExpect < 0 {
+		return c, fmt.Errorf("bootstrap-expect is %d, it must not be negative", c.BootstrapExpect)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.ClusterAdvertise == "" {
+		address, err := advertised(c.ClusterAddr)
+		if err != nil {
+			return c, fmt.Errorf("cluster-advertise: %w", err)
+		}
+		c.ClusterAdvertise = address
+	}
+	if c.HTTPAdvertise == "" {
+		address, err := advertised(c.HTTPAddr)
+		if err != nil {
+			return c, fmt.Errorf("http-advertise: %w", err)
+		}
+		c.HTTPAdvertise = "http://" + address
+	}
+	return c, nil
+}
+
+// advertised turns a listening address into one that others can reach: where it names no host, the name of this one.
+func advertised(listen string) (string, error) {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", err
+	}
+	if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsUnspecified()) {
+		return listen, nil
+	}
+	if host, err = os.Hostname(); err != nil {
+		return "", err
+	}
+	return net.JoinHostPort(host, port), nil
+}

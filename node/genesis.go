@@ -1,0 +1,38 @@
+package node
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"dapple/command"
+	"dapple/internal/password"
+)
+
+// errNoRoot refuses to form a cluster that nobody could log in to.
+var errNoRoot = errors.New("no cluster can be formed without root's first identity: " +
+	"set DAPPLE_ROOT_USER and DAPPLE_ROOT_PASSWORD or DAPPLE_ROOT_PASSWORD_FILE")
+
+// genesis returns what makes the first command of a new cluster. Everything random in it is made here, once, by the node that
+// forms the cluster.
+func genesis(user, secret string) func(clusterID [16]byte) (*command.Genesis, error) {
+	return func(clusterID [16]byte) (*command.Genesis, error) {
+		if user == "" || secret == "" {
+			return nil, errNoRoot
+		}
+		hash, err := password.Hash(secret)
+		if err != nil {
+			return nil, fmt.Errorf("root's password: %w", err)
+		}
+		seed := make([]byte, 32)
+		if _, err := rand.Read(seed); err != nil {
+			return nil, err
+		}
+		return &command.Genesis{
+			ClusterId: clusterID[:], RootIdentity: user, RootPassword: hash,
+			KeyId: uuid.NewString(), KeySeed: seed,
+		}, nil
+	}
+}

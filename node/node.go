@@ -1,0 +1,168 @@
+// Package node makes one node out of its parts: it opens them in order, wires the interfaces of one to the methods of another,
+// and closes them in the reverse order. It is the only package that sees all of them.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"dapple/cluster"
+	"dapple/fsm"
+	"dapple/httpapi"
+	"dapple/transport"
+)
+
+// ErrMachineFailed is in the chain of Err where the state machine has stopped: the data must not be served or written on.
+var ErrMachineFailed = errors.New("the state machine has failed")
+
+// Node is one running node.
+type Node struct {
+	logger  *slog.Logger
+	machine *fsm.Machine
+	cluster *cluster.Node
+	server  *httpapi.Server
+	watch   sync.WaitGroup
+	stop    context.CancelFunc
+
+	failOnce sync.Once
+	done     chan struct{}
+	err      error
+}
+
+// Start starts a node and returns once it listens for clients and other nodes; forming or joining a cluster goes on in the
+// background, and /readyz tells when it is done. An error means that nothing runs.
+//
+// The order, each part needing those before it: state machine (what is on disk), cluster (log, consensus, the port between
+// nodes), API server. Close goes backwards: first no new requests, then no consensus, then no store.
+func Start(ctx context.Context, cfg Config) (*Node, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{logger: cfg.Logger, done: make(chan struct{})}
+	if err := n.open(ctx, cfg); err != nil {
+		closeErr := n.Close(context.WithoutCancel(ctx))
+		return nil, fmt.Errorf("node %s: %w", cfg.NodeID, errors.Join(err, closeErr))
+	}
+	return n, nil
+}
+
+func (n *Node) open(ctx context.Context, cfg Config) (err error) {
+	if err = os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return err
+	}
+	n.machine, err = fsm.Open(fsm.Config{
+		Dir: filepath.Join(cfg.DataDir, "state"), Logger: cfg.Logger, CacheBytes: cfg.CacheBytes, Failed: n.machineFailed,
+	})
+	if err != nil {
+		return err
+	}
+	if n.cluster, err = cluster.Start(ctx, n.clusterConfig(cfg)); err != nil {
+		return err
+	}
+	if n.server, err = httpapi.New(n.serverConfig(cfg)); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", cfg.HTTPAddr)
+	if err != nil {
+		return err
+	}
+	n.watch.Go(func() {
+		if serveErr := n.server.Serve(listener); serveErr != nil {
+			n.fail(serveErr)
+		}
+	})
+	watchCtx, stop := context.WithCancel(context.Background())
+	n.stop = stop
+	n.watch.Go(func() { n.watchCluster(watchCtx) })
+	return nil
+}
+
+func (n *Node) clusterConfig(cfg Config) cluster.Config {
+	c := cluster.Config{
+		NodeID: cfg.NodeID, DataDir: cfg.DataDir, Version: cfg.Version,
+		ClusterAddr: cfg.ClusterAddr, ClusterAdvertise: cfg.ClusterAdvertise, HTTPAdvertise: cfg.HTTPAdvertise,
+		Join: cfg.Join, BootstrapExpect: cfg.BootstrapExpect,
+		Genesis: genesis(cfg.RootUser, cfg.RootPassword), Machine: machine{n.machine}, Logger: cfg.Logger,
+		Heartbeat: cfg.HeartbeatTimeout, Election: cfg.ElectionTimeout, Lease: cfg.LeaseTimeout,
+		LogBytes: cfg.LogBytes, SnapshotInterval: cfg.SnapshotInterval,
+	}
+	if cfg.TLSCert != "" || cfg.TLSKey != "" || cfg.TLSCA != "" {
+		c.TLS = &transport.TLSFiles{Cert: cfg.TLSCert, Key: cfg.TLSKey, CA: cfg.TLSCA}
+	}
+	return c
+}
+
+func (n *Node) serverConfig(cfg Config) httpapi.Config {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(n.machine.Collector())
+	registry.MustRegister(n.cluster.Collectors()...)
+	return httpapi.Config{
+		Node: cfg.NodeID, ClusterID: n.machine.ClusterID, Version: cfg.Version,
+		Proposer: proposer{n.cluster}, Reader: reader{n.machine}, Cluster: operator{n.cluster, n.machine},
+		Limits: httpapi.Limits{
+			Body: cfg.MaxBody, BodiesInFlight: cfg.MaxBodiesInFlight, Items: cfg.MaxItems, Connections: cfg.MaxConnections,
+			Write: cfg.WriteTimeout, Wait: cfg.IndexTimeout, Stall: cfg.StreamTimeout,
+		},
+		TokenLifetime: cfg.TokenLifetime, Logger: cfg.Logger, Registry: registry,
+	}
+}
+
+// machineFailed is called by the state machine, once, when it stops for good.
+func (n *Node) machineFailed(err error) { n.fail(fmt.Errorf("%w: %w", ErrMachineFailed, err)) }
+
+func (n *Node) watchCluster(ctx context.Context) {
+	select {
+	case err := <-n.cluster.Failed():
+		n.fail(err)
+	case <-ctx.Done():
+	}
+}
+
+func (n *Node) fail(err error) {
+	n.failOnce.Do(func() {
+		n.logger.Error("the node stops", "error", err)
+		n.err = err
+		close(n.done)
+	})
+}
+
+// Done is closed when the node has failed and must be stopped.
+func (n *Node) Done() <-chan struct{} { return n.done }
+
+// Err returns why the node has failed; nil until Done is closed.
+func (n *Node) Err() error {
+	select {
+	case <-n.done:
+		return n.err
+	default:
+		return nil
+	}
+}
+
+// Close stops the node within ctx. It hands leadership over where the node leads.
+func (n *Node) Close(ctx context.Context) error {
+	var errs []error
+	if n.server != nil {
+		errs = append(errs, n.server.Shutdown(ctx))
+	}
+	if n.stop != nil {
+		n.stop()
+	}
+	n.watch.Wait()
+	if n.cluster != nil {
+		errs = append(errs, n.cluster.Shutdown(ctx))
+	}
+	if n.machine != nil {
+		errs = append(errs, n.machine.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,105 @@
+package node
+
+import (
+	"context"
+	"errors"
+
+	"dapple/cluster"
+	"dapple/command"
+	"dapple/fsm"
+	"dapple/httpapi"
+)
+
+// machine is the state machine as package cluster wants to see it.
+type machine struct{ *fsm.Machine }
+
+// Registered implements cluster.StateMachine.
+func (m machine) Registered() ([]*command.RegisterSession, error) {
+	members, err := m.Members()
+	if err != nil {
+		return nil, err
+	}
+	sessions := make([]*command.RegisterSession, len(members))
+	for i, member := range members {
+		sessions[i] = &command.RegisterSession{
+			Node: member.Node, ServerId: member.ServerID, HttpAddress: member.HTTPAddress, Version: member.Version,
+		}
+	}
+	return sessions, nil
+}
+
+// reader is the state machine as package httpapi wants to see it.
+type reader struct{ *fsm.Machine }
+
+// View implements httpapi.Reader.
+func (r reader) View() (httpapi.View, error) {
+	v, err := r.Machine.View()
+	if err != nil {
+		return nil, err
+	}
+	return view{v}, nil
+}
+
+// view is a view of the state machine as package httpapi wants to see it.
+type view struct{ *fsm.View }
+
+// Close implements httpapi.View. What closing a read finds wrong has latched the state machine already.
+func (v view) Close() { _ = v.View.Close() }
+
+// proposer is the cluster as package httpapi wants to see it.
+type proposer struct{ *cluster.Node }
+
+// proposeError carries the code of a *cluster.Error as a method.
+type proposeError struct{ cause *cluster.Error }
+
+func (e proposeError) Error() string { return e.cause.Error() }
+
+// Code implements what package httpapi looks for in an error.
+func (e proposeError) Code() command.Code { return e.cause.Code }
+
+// Unwrap keeps the chain.
+func (e proposeError) Unwrap() error { return e.cause }
+
+// Propose implements httpapi.Proposer.
+func (p proposer) Propose(ctx context.Context, t command.Type, issuer string, payload []byte) (command.Result, error) {
+	r, err := p.Node.Propose(ctx, t, issuer, payload)
+	var known *cluster.Error
+	if errors.As(err, &known) {
+		return r, proposeError{known}
+	}
+	return r, err
+}
+
+// operator answers the operator's endpoints.
+type operator struct {
+	cluster *cluster.Node
+	machine *fsm.Machine
+}
+
+// Ready implements httpapi.Cluster.
+func (o operator) Ready(ctx context.Context) error { return o.cluster.Ready(ctx) }
+
+// Digest implements httpapi.Cluster.
+func (o operator) Digest(ctx context.Context, index uint64) (string, error) {
+	return o.machine.WaitDigest(ctx, index)
+}
+
+// Status implements httpapi.Cluster.
+func (o operator) Status(ctx context.Context) httpapi.ClusterStatus {
+	s := o.cluster.Status(ctx)
+	status := httpapi.ClusterStatus{
+		NodeID: s.NodeID, ClusterID: s.ClusterID, Version: s.Version, Role: s.Role,
+		Term: s.Term, CommitIndex: s.Commit, AppliedIndex: s.Applied,
+		Members: make([]httpapi.Member, len(s.Members)),
+	}
+	if s.LeaderID != "" {
+		status.Leader = &httpapi.ClusterLeader{ID: s.LeaderID, HTTP: s.LeaderHTTP}
+	}
+	for i, m := range s.Members {
+		status.Members[i] = httpapi.Member{ID: m.ID, Name: m.Name, Address: m.Address, HTTP: m.HTTP, Role: m.Role}
+		if m.Reachable {
+			status.Members[i].Lag = &s.Members[i].Lag
+		}
+	}
+	return status
+}

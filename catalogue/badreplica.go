@@ -224,6 +224,9 @@ func moveBad(tx Tx, at Stamp, k badKey, from, to BadState) error {
 			return err
 		}
 		tx.Delete(badStateKey(byte(from), k.rse, k.ref, k.revision))
+		if from == BadStateTemporarilyUnavailable && r.Expires != 0 {
+			tx.Delete(expiryKey(r.Expires, k.rse, k.ref))
+		}
 		r.State, r.Updated = to, at.Time
 		putBad(tx, k, &r)
 	}

@@ -24,6 +24,9 @@ func CheckInvariants(v View) error {
 		{tableAccountID, c.accountID},
 		{tableRSE, c.rse},
 		{tableRSEName, c.rseName},
+		{tableRSEDistance, c.distance},
+		{tableRSEUsage, c.usage},
+		{tableRSELimit, c.limit},
 		{tableDID, c.did},
 		{tableMetadata, c.metadata},
 		{tableAttachment, c.attachment},
@@ -35,6 +38,7 @@ func CheckInvariants(v View) error {
 		{tableRSECounter, c.counter},
 		{tableBadReplica, c.badReplica},
 		{tableBadState, c.badState},
+		{tableExpiry, c.expiry},
 	} {
 		if err := c.scan(table.table, table.check); err != nil {
 			return err

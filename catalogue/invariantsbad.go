@@ -46,3 +46,26 @@ func (c *invariants) badState(key, value []byte) error {
 	}
 	return same(value, nil)
 }
+
+// expiry checks that what ends by itself is a declaration that says so.
+func (c *invariants) expiry(key, _ []byte) error {
+	e, err := parseExpiryKey(append([]byte{tableExpiry}, key...))
+	if err != nil {
+		return err
+	}
+	ends := false
+	prefix := appendRef0(badStatePrefix(byte(BadStateTemporarilyUnavailable), e.rse), e.ref)
+	err = c.v.Scan(prefix, prefixEnd(prefix), func(key, _ []byte) (bool, error) {
+		k, err := parseBadKey(key[2:])
+		if err != nil {
+			return false, err
+		}
+		r, err := mustLoadBad(c.v, k)
+		ends = ends || r.Expires == e.at
+		return true, err
+	})
+	if err == nil && !ends {
+		err = violated("no declaration about %q at RSE %d ends then", e.ref.name, e.rse)
+	}
+	return err
+}

@@ -35,6 +35,8 @@ const (
 	tableRSEUUID     byte = 0x22 // uuid(16) -> id(4)
 	tableRSECounter  byte = 0x23 // id(4) -> counters of files and bytes by state
 	tableRSEDistance byte = 0x24 // source id(4) destination id(4) -> distance record
+	tableRSEUsage    byte = 0x25 // id(4) source 0 revision(8) -> usage record; the last of a source is the current one
+	tableRSELimit    byte = 0x26 // id(4) name -> value
 
 	tableDID         byte = 0x30 // scope id(4) name -> DID record, a file's with all its replicas
 	tableMetadata    byte = 0x31 // scope id(4) name -> metadata record

@@ -145,13 +145,13 @@ func ParsePFN(pfn string) (PFN, error) {
 	return parsed, nil
 }
 
-var schemePattern = regexp.MustCompile(`\A[A-Za-z][A-Za-z0-9+.\-]*\z`)
+var schemePattern = regexp.MustCompile(`\A[A-Za-z][A-Za-z0-9+.\-_]*\z`)
 
 // pathOf returns the path after the protocol's prefix with one leading slash, and false where the PFN is not of this protocol.
 // A PFN that names no port is of any.
 func (p *Protocol) pathOf(pfn *PFN) (string, bool) {
 	sameHost := pfn.Host == p.host() || pfn.Host == "" && p.Hostname == "localhost"
-	if pfn.Scheme != p.Scheme || !sameHost || pfn.Port != 0 && pfn.Port != p.Port {
+	if !strings.EqualFold(pfn.Scheme, p.Scheme) || !sameHost || pfn.Port != 0 && pfn.Port != p.Port {
 		return "", false
 	}
 	rest, found := cutDirectory(pfn.Path, p.directory())

@@ -32,6 +32,10 @@ const (
 	ActionDeleteProtocols // RSE
 	ActionAddDistance
 	ActionUpdateDistance
+	ActionDeleteDistance
+	ActionSetRSEUsage            // RSE
+	ActionSetRSELimit            // RSE
+	ActionSetScopeOwner          // scope
 	ActionAddDID                 // scope
 	ActionAddDIDs                // scope
 	ActionAttach                 // scope, name
@@ -80,6 +84,10 @@ var actions = [...]struct {
 	ActionDeleteProtocols:        {admins, "Account %[1]s can not delete protocols from RSE %[2]s. "},
 	ActionAddDistance:            {admins, "Account %[1]s can not add RSE distances. "},
 	ActionUpdateDistance:         {admins, "Account %[1]s can not update RSE distances. "},
+	ActionDeleteDistance:         {admins, "Account %[1]s can not delete RSE distances. "},
+	ActionSetRSEUsage:            {admins, "Account %[1]s can not update RSE usage information for RSE %[2]s. "},
+	ActionSetRSELimit:            {admins, "Account %[1]s can not update RSE limits for RSE %[2]s. "},
+	ActionSetScopeOwner:          {admins, "Account %[1]s can not change ownership of scope %[2]s. "},
 	ActionAddDID:                 {ownersOrMock, "Account %[1]s can not add data identifier to scope %[2]s. "},
 	ActionAddDIDs:                {ownersOrMock, "Account %[1]s can not bulk add data identifier. "},
 	ActionAttach:                 {ownersOrMock, "Account %[1]s can not add data identifiers to %[2]s:%[3]s. "},

@@ -25,7 +25,11 @@ const (
 // Priority returns the priority of an operation in a domain, and false where it is not offered. In DomainAll it is the
 // better of the two.
 func (p *Protocol) Priority(operation, domain string) (int, bool) {
-	best := 0
+	best, offered := 0, false
+	lowest := 1
+	if !p.ranked() {
+		lowest = 0
+	}
 	for _, d := range [...]struct {
 		name       string
 		priorities *Priorities
@@ -33,11 +37,24 @@ func (p *Protocol) Priority(operation, domain string) (int, bool) {
 		if domain != d.name && domain != DomainAll {
 			continue
 		}
-		if field := d.priorities.of(operation); field != nil && *field > 0 && (best == 0 || *field < best) {
-			best = *field
+		if field := d.priorities.of(operation); field != nil && *field >= lowest && (!offered || *field < best) {
+			best, offered = *field, true
 		}
 	}
-	return best, best > 0
+	return best, offered
+}
+
+// ranked reports whether any priority is 1 or more. In such a protocol 0 switches an operation off. One that has nothing above
+// 0 would offer nothing at all: it was written by a client for which 0 is the first choice and null is off, as in Rucio 41.
+func (p *Protocol) ranked() bool {
+	for _, domain := range [...]*Priorities{&p.LAN, &p.WAN} {
+		for _, priority := range domain.fields() {
+			if *priority > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // of returns the priority of an operation by its name, nil where there is no such operation.

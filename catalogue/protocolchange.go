@@ -3,7 +3,6 @@ package catalogue
 import (
 	"encoding/json"
 	"slices"
-	"strings"
 
 	"dapple/command"
 )
@@ -159,7 +158,7 @@ func (p *Protocol) validate() error {
 			return Errorf(command.CodeInvalidObject, "'%s' is no text of at most %d characters", text.name, text.longest)
 		}
 	}
-	if !schemePattern.MatchString(p.Scheme) || strings.ToLower(p.Scheme) != p.Scheme {
+	if !schemePattern.MatchString(p.Scheme) {
 		return Errorf(command.CodeInvalidObject, "'%.64s' is no scheme", p.Scheme)
 	}
 	if p.Port < 0 || p.Port > maxPort {

@@ -45,7 +45,8 @@ type Protocol struct {
 	ExtendedAttributes string
 }
 
-// Priorities of the operations in one domain: 1 is tried first, 0 and PriorityNone mean that the operation is not offered.
+// Priorities of the operations in one domain: 1 is tried first, PriorityNone means that the operation is not offered, and so does 0
+// in a protocol that has a priority above it (see Protocol.Priority).
 type Priorities struct {
 	Read, Write, Delete                     int
 	ThirdPartyCopyRead, ThirdPartyCopyWrite int

@@ -86,6 +86,12 @@ func DeleteRSE(tx Tx, at Stamp, c *command.DeleteRSE) ([]byte, error) {
 	if held.Total().Files != 0 {
 		return nil, Errorf(command.CodeRSENotEmpty, "RSE '%s' is not empty", c.Name)
 	}
+	if err := deleteDistances(tx, r.ID); err != nil {
+		return nil, err
+	}
+	if err := deleteUsage(tx, r.ID); err != nil {
+		return nil, err
+	}
 	r.Deleted = at.Time
 	tx.Delete(textKey(tableRSEName, r.Name))
 	tx.Delete(idKey(tableRSECounter, r.ID))

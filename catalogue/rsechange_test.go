@@ -148,7 +148,9 @@ func TestProtocolCommands(t *testing.T) {
 	refused(t, tx, testStamp, command.CodeProtocolPriorityInvalid, AddProtocol, add("davs", func(p *command.ProtocolSettings) { p.Wan.Read = ptr(int32(-2)) }))
 	done(t, tx, testStamp, AddProtocol, add("root", nil))
 	done(t, tx, testStamp, AddProtocol, add("davs", func(p *command.ProtocolSettings) { p.Wan.Read = ptr(int32(2)) }))
-	done(t, tx, testStamp, AddProtocol, add("davs", func(p *command.ProtocolSettings) { p.Port, p.Wan.Read = ptr(int32(0)), ptr(int32(0)) }))
+	done(t, tx, testStamp, AddProtocol, add("davs", func(p *command.ProtocolSettings) {
+		p.Port, p.Wan.Read, p.Wan.Delete = ptr(int32(0)), ptr(int32(0)), ptr(int32(1))
+	}))
 	refused(t, tx, testStamp, command.CodeProtocolExists, AddProtocol, add("davs", nil))
 	r, err := GetRSE(tx, "A")
 	require.NoError(t, err)

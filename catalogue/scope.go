@@ -135,3 +135,21 @@ func AddScope(tx Tx, at Stamp, c *command.AddScope) ([]byte, error) {
 	putScope(tx, &Scope{Name: c.Name, ID: id, Account: c.Account, Created: at.Time})
 	return nil, nil
 }
+
+// SetScopeOwner gives a scope to another account.
+func SetScopeOwner(tx Tx, at Stamp, c *command.SetScopeOwner) ([]byte, error) {
+	if err := Authorize(tx, at.Issuer, ActionSetScopeOwner, c.Name); err != nil {
+		return nil, err
+	}
+	s, err := GetScope(tx, c.Name)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := requireActiveAccount(tx, c.Account); err != nil {
+		return nil, err
+	}
+	tx.Delete(append(textKey0(tableAccountScope, s.Account), s.Name...))
+	s.Account = c.Account
+	putScope(tx, s)
+	return nil, nil
+}

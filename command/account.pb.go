@@ -512,6 +512,59 @@ func (x *AddScope) GetAccount() string {
 	return ""
 }
 
+// SetScopeOwner gives a scope to another account.
+type SetScopeOwner struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Account       string                 `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetScopeOwner) Reset() {
+	*x = SetScopeOwner{}
+	mi := &file_account_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetScopeOwner) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetScopeOwner) ProtoMessage() {}
+
+func (x *SetScopeOwner) ProtoReflect() protoreflect.Message {
+	mi := &file_account_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetScopeOwner.ProtoReflect.Descriptor instead.
+func (*SetScopeOwner) Descriptor() ([]byte, []int) {
+	return file_account_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SetScopeOwner) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SetScopeOwner) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
 // RevokeToken makes one token void.
 type RevokeToken struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -524,7 +577,7 @@ type RevokeToken struct {
 
 func (x *RevokeToken) Reset() {
 	*x = RevokeToken{}
-	mi := &file_account_proto_msgTypes[8]
+	mi := &file_account_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -536,7 +589,7 @@ func (x *RevokeToken) String() string {
 func (*RevokeToken) ProtoMessage() {}
 
 func (x *RevokeToken) ProtoReflect() protoreflect.Message {
-	mi := &file_account_proto_msgTypes[8]
+	mi := &file_account_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -549,7 +602,7 @@ func (x *RevokeToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeToken.ProtoReflect.Descriptor instead.
 func (*RevokeToken) Descriptor() ([]byte, []int) {
-	return file_account_proto_rawDescGZIP(), []int{8}
+	return file_account_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RevokeToken) GetTokenId() string {
@@ -584,7 +637,7 @@ type RevokeAccountTokens struct {
 
 func (x *RevokeAccountTokens) Reset() {
 	*x = RevokeAccountTokens{}
-	mi := &file_account_proto_msgTypes[9]
+	mi := &file_account_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -596,7 +649,7 @@ func (x *RevokeAccountTokens) String() string {
 func (*RevokeAccountTokens) ProtoMessage() {}
 
 func (x *RevokeAccountTokens) ProtoReflect() protoreflect.Message {
-	mi := &file_account_proto_msgTypes[9]
+	mi := &file_account_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -609,7 +662,7 @@ func (x *RevokeAccountTokens) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeAccountTokens.ProtoReflect.Descriptor instead.
 func (*RevokeAccountTokens) Descriptor() ([]byte, []int) {
-	return file_account_proto_rawDescGZIP(), []int{9}
+	return file_account_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RevokeAccountTokens) GetAccount() string {
@@ -637,7 +690,7 @@ type AddSigningKey struct {
 
 func (x *AddSigningKey) Reset() {
 	*x = AddSigningKey{}
-	mi := &file_account_proto_msgTypes[10]
+	mi := &file_account_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -649,7 +702,7 @@ func (x *AddSigningKey) String() string {
 func (*AddSigningKey) ProtoMessage() {}
 
 func (x *AddSigningKey) ProtoReflect() protoreflect.Message {
-	mi := &file_account_proto_msgTypes[10]
+	mi := &file_account_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -662,7 +715,7 @@ func (x *AddSigningKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddSigningKey.ProtoReflect.Descriptor instead.
 func (*AddSigningKey) Descriptor() ([]byte, []int) {
-	return file_account_proto_rawDescGZIP(), []int{10}
+	return file_account_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AddSigningKey) GetId() string {
@@ -719,6 +772,9 @@ const file_account_proto_rawDesc = "" +
 	"\bidentity\x18\x03 \x01(\tR\bidentity\"8\n" +
 	"\bAddScope\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\aaccount\x18\x02 \x01(\tR\aaccount\"=\n" +
+	"\rSetScopeOwner\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\"\\\n" +
 	"\vRevokeToken\x12\x19\n" +
 	"\btoken_id\x18\x01 \x01(\tR\atokenId\x12\x18\n" +
@@ -743,7 +799,7 @@ func file_account_proto_rawDescGZIP() []byte {
 	return file_account_proto_rawDescData
 }
 
-var file_account_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_account_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_account_proto_goTypes = []any{
 	(*AddAccount)(nil),             // 0: dapple.command.AddAccount
 	(*UpdateAccount)(nil),          // 1: dapple.command.UpdateAccount
@@ -753,9 +809,10 @@ var file_account_proto_goTypes = []any{
 	(*AddIdentity)(nil),            // 5: dapple.command.AddIdentity
 	(*DeleteIdentity)(nil),         // 6: dapple.command.DeleteIdentity
 	(*AddScope)(nil),               // 7: dapple.command.AddScope
-	(*RevokeToken)(nil),            // 8: dapple.command.RevokeToken
-	(*RevokeAccountTokens)(nil),    // 9: dapple.command.RevokeAccountTokens
-	(*AddSigningKey)(nil),          // 10: dapple.command.AddSigningKey
+	(*SetScopeOwner)(nil),          // 8: dapple.command.SetScopeOwner
+	(*RevokeToken)(nil),            // 9: dapple.command.RevokeToken
+	(*RevokeAccountTokens)(nil),    // 10: dapple.command.RevokeAccountTokens
+	(*AddSigningKey)(nil),          // 11: dapple.command.AddSigningKey
 }
 var file_account_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -777,7 +834,7 @@ func file_account_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_account_proto_rawDesc), len(file_account_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -90,6 +90,7 @@ const (
 	CodeRSENotEmpty             Code = 137
 	CodeProtocolDomainInvalid   Code = 138
 	CodeProtocolPriorityInvalid Code = 139
+	CodeDistanceExists          Code = 140
 )
 
 // DIDs and attachments.

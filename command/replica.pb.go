@@ -856,6 +856,96 @@ func (x *Quarantine) GetFiles() []*Quarantine_File {
 	return nil
 }
 
+// ExpireUnavailable ends what was declared temporarily unavailable up to the log time of the entry. The leader proposes it.
+type ExpireUnavailable struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Limit         uint32                 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"` // how many declarations end at most
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExpireUnavailable) Reset() {
+	*x = ExpireUnavailable{}
+	mi := &file_replica_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExpireUnavailable) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExpireUnavailable) ProtoMessage() {}
+
+func (x *ExpireUnavailable) ProtoReflect() protoreflect.Message {
+	mi := &file_replica_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExpireUnavailable.ProtoReflect.Descriptor instead.
+func (*ExpireUnavailable) Descriptor() ([]byte, []int) {
+	return file_replica_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ExpireUnavailable) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// Expired is the answer to ExpireUnavailable.
+type Expired struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Count         uint32                 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"` // how many declarations have ended
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Expired) Reset() {
+	*x = Expired{}
+	mi := &file_replica_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Expired) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Expired) ProtoMessage() {}
+
+func (x *Expired) ProtoReflect() protoreflect.Message {
+	mi := &file_replica_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Expired.ProtoReflect.Descriptor instead.
+func (*Expired) Descriptor() ([]byte, []int) {
+	return file_replica_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Expired) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 type NotDeclared_RSE struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Rse           string                 `protobuf:"bytes,1,opt,name=rse,proto3" json:"rse,omitempty"`
@@ -866,7 +956,7 @@ type NotDeclared_RSE struct {
 
 func (x *NotDeclared_RSE) Reset() {
 	*x = NotDeclared_RSE{}
-	mi := &file_replica_proto_msgTypes[14]
+	mi := &file_replica_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -878,7 +968,7 @@ func (x *NotDeclared_RSE) String() string {
 func (*NotDeclared_RSE) ProtoMessage() {}
 
 func (x *NotDeclared_RSE) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[14]
+	mi := &file_replica_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -920,7 +1010,7 @@ type Quarantine_File struct {
 
 func (x *Quarantine_File) Reset() {
 	*x = Quarantine_File{}
-	mi := &file_replica_proto_msgTypes[15]
+	mi := &file_replica_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -932,7 +1022,7 @@ func (x *Quarantine_File) String() string {
 func (*Quarantine_File) ProtoMessage() {}
 
 func (x *Quarantine_File) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[15]
+	mi := &file_replica_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1051,7 +1141,11 @@ const file_replica_proto_rawDesc = "" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x14\n" +
 	"\x05scope\x18\x02 \x01(\tR\x05scope\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x14\n" +
-	"\x05bytes\x18\x04 \x01(\x04R\x05bytesB\x10Z\x0edapple/commandb\x06proto3"
+	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\")\n" +
+	"\x11ExpireUnavailable\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\rR\x05limit\"\x1f\n" +
+	"\aExpired\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\rR\x05countB\x10Z\x0edapple/commandb\x06proto3"
 
 var (
 	file_replica_proto_rawDescOnce sync.Once
@@ -1065,7 +1159,7 @@ func file_replica_proto_rawDescGZIP() []byte {
 	return file_replica_proto_rawDescData
 }
 
-var file_replica_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_replica_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_replica_proto_goTypes = []any{
 	(*NewFile)(nil),             // 0: dapple.command.NewFile
 	(*AddReplicas)(nil),         // 1: dapple.command.AddReplicas
@@ -1080,20 +1174,22 @@ var file_replica_proto_goTypes = []any{
 	(*DeclareBadPFNs)(nil),      // 10: dapple.command.DeclareBadPFNs
 	(*SetTombstones)(nil),       // 11: dapple.command.SetTombstones
 	(*Quarantine)(nil),          // 12: dapple.command.Quarantine
-	nil,                         // 13: dapple.command.NewFile.MetaEntry
-	(*NotDeclared_RSE)(nil),     // 14: dapple.command.NotDeclared.RSE
-	(*Quarantine_File)(nil),     // 15: dapple.command.Quarantine.File
+	(*ExpireUnavailable)(nil),   // 13: dapple.command.ExpireUnavailable
+	(*Expired)(nil),             // 14: dapple.command.Expired
+	nil,                         // 15: dapple.command.NewFile.MetaEntry
+	(*NotDeclared_RSE)(nil),     // 16: dapple.command.NotDeclared.RSE
+	(*Quarantine_File)(nil),     // 17: dapple.command.Quarantine.File
 }
 var file_replica_proto_depIdxs = []int32{
-	13, // 0: dapple.command.NewFile.meta:type_name -> dapple.command.NewFile.MetaEntry
+	15, // 0: dapple.command.NewFile.meta:type_name -> dapple.command.NewFile.MetaEntry
 	0,  // 1: dapple.command.AddReplicas.files:type_name -> dapple.command.NewFile
 	2,  // 2: dapple.command.UpdateReplicaStates.files:type_name -> dapple.command.ReplicaChange
 	4,  // 3: dapple.command.DeleteReplicas.files:type_name -> dapple.command.ReplicaName
 	6,  // 4: dapple.command.DeclareBad.replicas:type_name -> dapple.command.ReplicaAt
 	6,  // 5: dapple.command.DeclareSuspicious.replicas:type_name -> dapple.command.ReplicaAt
-	14, // 6: dapple.command.NotDeclared.rses:type_name -> dapple.command.NotDeclared.RSE
+	16, // 6: dapple.command.NotDeclared.rses:type_name -> dapple.command.NotDeclared.RSE
 	6,  // 7: dapple.command.SetTombstones.replicas:type_name -> dapple.command.ReplicaAt
-	15, // 8: dapple.command.Quarantine.files:type_name -> dapple.command.Quarantine.File
+	17, // 8: dapple.command.Quarantine.files:type_name -> dapple.command.Quarantine.File
 	9,  // [9:9] is the sub-list for method output_type
 	9,  // [9:9] is the sub-list for method input_type
 	9,  // [9:9] is the sub-list for extension type_name
@@ -1112,7 +1208,7 @@ func file_replica_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_replica_proto_rawDesc), len(file_replica_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

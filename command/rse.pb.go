@@ -671,6 +671,335 @@ func (x *ProtocolSettings) GetWan() *ProtocolPriorities {
 	return nil
 }
 
+// SetDistance says how far a destination is from a source. Without update the pair must be new.
+type SetDistance struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Source        string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	Destination   string                 `protobuf:"bytes,2,opt,name=destination,proto3" json:"destination,omitempty"`
+	Distance      uint32                 `protobuf:"varint,3,opt,name=distance,proto3" json:"distance,omitempty"`
+	Bidirectional bool                   `protobuf:"varint,4,opt,name=bidirectional,proto3" json:"bidirectional,omitempty"` // sets the way back too
+	Update        bool                   `protobuf:"varint,5,opt,name=update,proto3" json:"update,omitempty"`               // changes a pair that is known; others are left alone
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetDistance) Reset() {
+	*x = SetDistance{}
+	mi := &file_rse_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetDistance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetDistance) ProtoMessage() {}
+
+func (x *SetDistance) ProtoReflect() protoreflect.Message {
+	mi := &file_rse_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetDistance.ProtoReflect.Descriptor instead.
+func (*SetDistance) Descriptor() ([]byte, []int) {
+	return file_rse_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SetDistance) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *SetDistance) GetDestination() string {
+	if x != nil {
+		return x.Destination
+	}
+	return ""
+}
+
+func (x *SetDistance) GetDistance() uint32 {
+	if x != nil {
+		return x.Distance
+	}
+	return 0
+}
+
+func (x *SetDistance) GetBidirectional() bool {
+	if x != nil {
+		return x.Bidirectional
+	}
+	return false
+}
+
+func (x *SetDistance) GetUpdate() bool {
+	if x != nil {
+		return x.Update
+	}
+	return false
+}
+
+// DeleteDistance forgets a distance; one that is not known counts as forgotten.
+type DeleteDistance struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Source        string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	Destination   string                 `protobuf:"bytes,2,opt,name=destination,proto3" json:"destination,omitempty"`
+	Bidirectional bool                   `protobuf:"varint,3,opt,name=bidirectional,proto3" json:"bidirectional,omitempty"` // forgets the way back too
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteDistance) Reset() {
+	*x = DeleteDistance{}
+	mi := &file_rse_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteDistance) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteDistance) ProtoMessage() {}
+
+func (x *DeleteDistance) ProtoReflect() protoreflect.Message {
+	mi := &file_rse_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteDistance.ProtoReflect.Descriptor instead.
+func (*DeleteDistance) Descriptor() ([]byte, []int) {
+	return file_rse_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *DeleteDistance) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *DeleteDistance) GetDestination() string {
+	if x != nil {
+		return x.Destination
+	}
+	return ""
+}
+
+func (x *DeleteDistance) GetBidirectional() bool {
+	if x != nil {
+		return x.Bidirectional
+	}
+	return false
+}
+
+// SetRSEUsage records what a source, storage itself for example, says about the space of an RSE, in bytes.
+type SetRSEUsage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rse           string                 `protobuf:"bytes,1,opt,name=rse,proto3" json:"rse,omitempty"`
+	Source        string                 `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	Used          *uint64                `protobuf:"varint,3,opt,name=used,proto3,oneof" json:"used,omitempty"`
+	Free          *uint64                `protobuf:"varint,4,opt,name=free,proto3,oneof" json:"free,omitempty"`
+	Files         *uint64                `protobuf:"varint,5,opt,name=files,proto3,oneof" json:"files,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetRSEUsage) Reset() {
+	*x = SetRSEUsage{}
+	mi := &file_rse_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetRSEUsage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetRSEUsage) ProtoMessage() {}
+
+func (x *SetRSEUsage) ProtoReflect() protoreflect.Message {
+	mi := &file_rse_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetRSEUsage.ProtoReflect.Descriptor instead.
+func (*SetRSEUsage) Descriptor() ([]byte, []int) {
+	return file_rse_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SetRSEUsage) GetRse() string {
+	if x != nil {
+		return x.Rse
+	}
+	return ""
+}
+
+func (x *SetRSEUsage) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *SetRSEUsage) GetUsed() uint64 {
+	if x != nil && x.Used != nil {
+		return *x.Used
+	}
+	return 0
+}
+
+func (x *SetRSEUsage) GetFree() uint64 {
+	if x != nil && x.Free != nil {
+		return *x.Free
+	}
+	return 0
+}
+
+func (x *SetRSEUsage) GetFiles() uint64 {
+	if x != nil && x.Files != nil {
+		return *x.Files
+	}
+	return 0
+}
+
+// SetRSELimit sets a limit of an RSE by its name.
+type SetRSELimit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rse           string                 `protobuf:"bytes,1,opt,name=rse,proto3" json:"rse,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Value         int64                  `protobuf:"varint,3,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetRSELimit) Reset() {
+	*x = SetRSELimit{}
+	mi := &file_rse_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetRSELimit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetRSELimit) ProtoMessage() {}
+
+func (x *SetRSELimit) ProtoReflect() protoreflect.Message {
+	mi := &file_rse_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetRSELimit.ProtoReflect.Descriptor instead.
+func (*SetRSELimit) Descriptor() ([]byte, []int) {
+	return file_rse_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SetRSELimit) GetRse() string {
+	if x != nil {
+		return x.Rse
+	}
+	return ""
+}
+
+func (x *SetRSELimit) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SetRSELimit) GetValue() int64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+// DeleteRSELimit takes a limit away; one that is not set counts as taken away.
+type DeleteRSELimit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rse           string                 `protobuf:"bytes,1,opt,name=rse,proto3" json:"rse,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteRSELimit) Reset() {
+	*x = DeleteRSELimit{}
+	mi := &file_rse_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteRSELimit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteRSELimit) ProtoMessage() {}
+
+func (x *DeleteRSELimit) ProtoReflect() protoreflect.Message {
+	mi := &file_rse_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteRSELimit.ProtoReflect.Descriptor instead.
+func (*DeleteRSELimit) Descriptor() ([]byte, []int) {
+	return file_rse_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *DeleteRSELimit) GetRse() string {
+	if x != nil {
+		return x.Rse
+	}
+	return ""
+}
+
+func (x *DeleteRSELimit) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 // AddProtocol adds a protocol to an RSE.
 type AddProtocol struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -682,7 +1011,7 @@ type AddProtocol struct {
 
 func (x *AddProtocol) Reset() {
 	*x = AddProtocol{}
-	mi := &file_rse_proto_msgTypes[8]
+	mi := &file_rse_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -694,7 +1023,7 @@ func (x *AddProtocol) String() string {
 func (*AddProtocol) ProtoMessage() {}
 
 func (x *AddProtocol) ProtoReflect() protoreflect.Message {
-	mi := &file_rse_proto_msgTypes[8]
+	mi := &file_rse_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -707,7 +1036,7 @@ func (x *AddProtocol) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddProtocol.ProtoReflect.Descriptor instead.
 func (*AddProtocol) Descriptor() ([]byte, []int) {
-	return file_rse_proto_rawDescGZIP(), []int{8}
+	return file_rse_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AddProtocol) GetRse() string {
@@ -738,7 +1067,7 @@ type UpdateProtocols struct {
 
 func (x *UpdateProtocols) Reset() {
 	*x = UpdateProtocols{}
-	mi := &file_rse_proto_msgTypes[9]
+	mi := &file_rse_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -750,7 +1079,7 @@ func (x *UpdateProtocols) String() string {
 func (*UpdateProtocols) ProtoMessage() {}
 
 func (x *UpdateProtocols) ProtoReflect() protoreflect.Message {
-	mi := &file_rse_proto_msgTypes[9]
+	mi := &file_rse_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -763,7 +1092,7 @@ func (x *UpdateProtocols) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateProtocols.ProtoReflect.Descriptor instead.
 func (*UpdateProtocols) Descriptor() ([]byte, []int) {
-	return file_rse_proto_rawDescGZIP(), []int{9}
+	return file_rse_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UpdateProtocols) GetRse() string {
@@ -814,7 +1143,7 @@ type DeleteProtocols struct {
 
 func (x *DeleteProtocols) Reset() {
 	*x = DeleteProtocols{}
-	mi := &file_rse_proto_msgTypes[10]
+	mi := &file_rse_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -826,7 +1155,7 @@ func (x *DeleteProtocols) String() string {
 func (*DeleteProtocols) ProtoMessage() {}
 
 func (x *DeleteProtocols) ProtoReflect() protoreflect.Message {
-	mi := &file_rse_proto_msgTypes[10]
+	mi := &file_rse_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -839,7 +1168,7 @@ func (x *DeleteProtocols) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteProtocols.ProtoReflect.Descriptor instead.
 func (*DeleteProtocols) Descriptor() ([]byte, []int) {
-	return file_rse_proto_rawDescGZIP(), []int{10}
+	return file_rse_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeleteProtocols) GetRse() string {
@@ -961,7 +1290,33 @@ const file_rse_proto_rawDesc = "" +
 	"\x05_portB\t\n" +
 	"\a_prefixB\a\n" +
 	"\x05_implB\x16\n" +
-	"\x14_extended_attributes\"]\n" +
+	"\x14_extended_attributes\"\xa1\x01\n" +
+	"\vSetDistance\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12 \n" +
+	"\vdestination\x18\x02 \x01(\tR\vdestination\x12\x1a\n" +
+	"\bdistance\x18\x03 \x01(\rR\bdistance\x12$\n" +
+	"\rbidirectional\x18\x04 \x01(\bR\rbidirectional\x12\x16\n" +
+	"\x06update\x18\x05 \x01(\bR\x06update\"p\n" +
+	"\x0eDeleteDistance\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12 \n" +
+	"\vdestination\x18\x02 \x01(\tR\vdestination\x12$\n" +
+	"\rbidirectional\x18\x03 \x01(\bR\rbidirectional\"\xa0\x01\n" +
+	"\vSetRSEUsage\x12\x10\n" +
+	"\x03rse\x18\x01 \x01(\tR\x03rse\x12\x16\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source\x12\x17\n" +
+	"\x04used\x18\x03 \x01(\x04H\x00R\x04used\x88\x01\x01\x12\x17\n" +
+	"\x04free\x18\x04 \x01(\x04H\x01R\x04free\x88\x01\x01\x12\x19\n" +
+	"\x05files\x18\x05 \x01(\x04H\x02R\x05files\x88\x01\x01B\a\n" +
+	"\x05_usedB\a\n" +
+	"\x05_freeB\b\n" +
+	"\x06_files\"I\n" +
+	"\vSetRSELimit\x12\x10\n" +
+	"\x03rse\x18\x01 \x01(\tR\x03rse\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x03 \x01(\x03R\x05value\"6\n" +
+	"\x0eDeleteRSELimit\x12\x10\n" +
+	"\x03rse\x18\x01 \x01(\tR\x03rse\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"]\n" +
 	"\vAddProtocol\x12\x10\n" +
 	"\x03rse\x18\x01 \x01(\tR\x03rse\x12<\n" +
 	"\bprotocol\x18\x02 \x01(\v2 .dapple.command.ProtocolSettingsR\bprotocol\"\xc7\x01\n" +
@@ -993,7 +1348,7 @@ func file_rse_proto_rawDescGZIP() []byte {
 	return file_rse_proto_rawDescData
 }
 
-var file_rse_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_rse_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_rse_proto_goTypes = []any{
 	(*RSESettings)(nil),        // 0: dapple.command.RSESettings
 	(*AddRSE)(nil),             // 1: dapple.command.AddRSE
@@ -1003,9 +1358,14 @@ var file_rse_proto_goTypes = []any{
 	(*DeleteRSEAttribute)(nil), // 5: dapple.command.DeleteRSEAttribute
 	(*ProtocolPriorities)(nil), // 6: dapple.command.ProtocolPriorities
 	(*ProtocolSettings)(nil),   // 7: dapple.command.ProtocolSettings
-	(*AddProtocol)(nil),        // 8: dapple.command.AddProtocol
-	(*UpdateProtocols)(nil),    // 9: dapple.command.UpdateProtocols
-	(*DeleteProtocols)(nil),    // 10: dapple.command.DeleteProtocols
+	(*SetDistance)(nil),        // 8: dapple.command.SetDistance
+	(*DeleteDistance)(nil),     // 9: dapple.command.DeleteDistance
+	(*SetRSEUsage)(nil),        // 10: dapple.command.SetRSEUsage
+	(*SetRSELimit)(nil),        // 11: dapple.command.SetRSELimit
+	(*DeleteRSELimit)(nil),     // 12: dapple.command.DeleteRSELimit
+	(*AddProtocol)(nil),        // 13: dapple.command.AddProtocol
+	(*UpdateProtocols)(nil),    // 14: dapple.command.UpdateProtocols
+	(*DeleteProtocols)(nil),    // 15: dapple.command.DeleteProtocols
 }
 var file_rse_proto_depIdxs = []int32{
 	0, // 0: dapple.command.AddRSE.settings:type_name -> dapple.command.RSESettings
@@ -1029,15 +1389,16 @@ func file_rse_proto_init() {
 	file_rse_proto_msgTypes[0].OneofWrappers = []any{}
 	file_rse_proto_msgTypes[6].OneofWrappers = []any{}
 	file_rse_proto_msgTypes[7].OneofWrappers = []any{}
-	file_rse_proto_msgTypes[9].OneofWrappers = []any{}
 	file_rse_proto_msgTypes[10].OneofWrappers = []any{}
+	file_rse_proto_msgTypes[14].OneofWrappers = []any{}
+	file_rse_proto_msgTypes[15].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_rse_proto_rawDesc), len(file_rse_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -28,6 +28,7 @@ const (
 	TypeRevokeToken            Type = 18
 	TypeRevokeAccountTokens    Type = 19
 	TypeAddSigningKey          Type = 20
+	TypeSetScopeOwner          Type = 21
 
 	TypeAddRSE             Type = 30
 	TypeUpdateRSE          Type = 31
@@ -37,6 +38,11 @@ const (
 	TypeAddProtocol        Type = 35
 	TypeUpdateProtocols    Type = 36
 	TypeDeleteProtocols    Type = 37
+	TypeSetDistance        Type = 38
+	TypeDeleteDistance     Type = 39
+	TypeSetRSEUsage        Type = 40
+	TypeSetRSELimit        Type = 41
+	TypeDeleteRSELimit     Type = 42
 
 	TypeAddDIDs      Type = 50
 	TypeAttachDIDs   Type = 51
@@ -52,6 +58,7 @@ const (
 	TypeDeclareBadPFNs      Type = 75
 	TypeSetTombstones       Type = 76
 	TypeQuarantine          Type = 77
+	TypeExpireUnavailable   Type = 78
 )
 
 // String returns the name of the command, or its number where the number has none.
@@ -108,6 +115,7 @@ var types = [...]typeRow{
 	{TypeRevokeToken, "RevokeToken"},
 	{TypeRevokeAccountTokens, "RevokeAccountTokens"},
 	{TypeAddSigningKey, "AddSigningKey"},
+	{TypeSetScopeOwner, "SetScopeOwner"},
 	{TypeAddRSE, "AddRSE"},
 	{TypeUpdateRSE, "UpdateRSE"},
 	{TypeDeleteRSE, "DeleteRSE"},
@@ -116,6 +124,11 @@ var types = [...]typeRow{
 	{TypeAddProtocol, "AddProtocol"},
 	{TypeUpdateProtocols, "UpdateProtocols"},
 	{TypeDeleteProtocols, "DeleteProtocols"},
+	{TypeSetDistance, "SetDistance"},
+	{TypeDeleteDistance, "DeleteDistance"},
+	{TypeSetRSEUsage, "SetRSEUsage"},
+	{TypeSetRSELimit, "SetRSELimit"},
+	{TypeDeleteRSELimit, "DeleteRSELimit"},
 	{TypeAddDIDs, "AddDIDs"},
 	{TypeAttachDIDs, "AttachDIDs"},
 	{TypeDetachDIDs, "DetachDIDs"},
@@ -129,4 +142,5 @@ var types = [...]typeRow{
 	{TypeDeclareBadPFNs, "DeclareBadPFNs"},
 	{TypeSetTombstones, "SetTombstones"},
 	{TypeQuarantine, "Quarantine"},
+	{TypeExpireUnavailable, "ExpireUnavailable"},
 }

@@ -39,6 +39,7 @@ var registry = [...]row{
 	of(command.TypeRevokeToken, catalogue.RevokeToken),
 	of(command.TypeRevokeAccountTokens, catalogue.RevokeAccountTokens),
 	of(command.TypeAddSigningKey, catalogue.AddSigningKey),
+	of(command.TypeSetScopeOwner, catalogue.SetScopeOwner),
 	of(command.TypeAddRSE, catalogue.AddRSE),
 	of(command.TypeUpdateRSE, catalogue.UpdateRSE),
 	of(command.TypeDeleteRSE, catalogue.DeleteRSE),
@@ -47,6 +48,11 @@ var registry = [...]row{
 	of(command.TypeAddProtocol, catalogue.AddProtocol),
 	of(command.TypeUpdateProtocols, catalogue.UpdateProtocols),
 	of(command.TypeDeleteProtocols, catalogue.DeleteProtocols),
+	of(command.TypeSetDistance, catalogue.SetDistance),
+	of(command.TypeDeleteDistance, catalogue.DeleteDistance),
+	of(command.TypeSetRSEUsage, catalogue.SetRSEUsage),
+	of(command.TypeSetRSELimit, catalogue.SetRSELimit),
+	of(command.TypeDeleteRSELimit, catalogue.DeleteRSELimit),
 	of(command.TypeAddDIDs, catalogue.AddDIDs),
 	of(command.TypeAttachDIDs, catalogue.AttachDIDs),
 	of(command.TypeDetachDIDs, catalogue.DetachDIDs),
@@ -60,6 +66,7 @@ var registry = [...]row{
 	of(command.TypeDeclareBadPFNs, catalogue.DeclareBadPFNs),
 	of(command.TypeSetTombstones, catalogue.SetTombstones),
 	of(command.TypeQuarantine, catalogue.Quarantine),
+	of(command.TypeExpireUnavailable, catalogue.ExpireUnavailable),
 }
 
 // registered finds rows by number.

@@ -28,6 +28,12 @@ var registryExecutors = executors{
 	command.TypeAddProtocol:            execute(catalogue.AddProtocol),
 	command.TypeUpdateProtocols:        execute(catalogue.UpdateProtocols),
 	command.TypeDeleteProtocols:        execute(catalogue.DeleteProtocols),
+	command.TypeSetScopeOwner:          execute(catalogue.SetScopeOwner),
+	command.TypeSetDistance:            execute(catalogue.SetDistance),
+	command.TypeDeleteDistance:         execute(catalogue.DeleteDistance),
+	command.TypeSetRSEUsage:            execute(catalogue.SetRSEUsage),
+	command.TypeSetRSELimit:            execute(catalogue.SetRSELimit),
+	command.TypeDeleteRSELimit:         execute(catalogue.DeleteRSELimit),
 }
 
 // step is one request of a story and what it must come to; the body is compared where want is not "".

@@ -53,3 +53,6 @@ func (s *Server) write(c *gin.Context, status int, contentType string, body []by
 func (s *Server) extendWrite(c *gin.Context) {
 	_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Now().Add(s.limits.Stall))
 }
+
+// deleted answers that something is gone where the API has words for it.
+func (s *Server) deleted(c *gin.Context) { s.write(c, http.StatusOK, typeHTML, []byte("Deleted")) }

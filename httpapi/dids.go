@@ -32,6 +32,8 @@ func (s *Server) didRoutes() []route {
 		{method: post, path: "/dids/:scope/*name/meta", handler: s.setMetadata},
 		{method: remove, path: "/dids/:scope/*name/meta", handler: s.deleteMetadata},
 		{method: post, path: "/dids/:scope/*name/meta/:key", handler: s.setMetadataKey},
+		{method: get, path: "/dids/:scope/*name/rules", handler: s.listNoRules},
+		{method: get, path: "/dids/:scope/*name/associated_rules", handler: s.listNoRules},
 		{method: get, path: "/archives/:scope/*name/files", handler: s.listArchive},
 	}
 }
@@ -194,4 +196,13 @@ func queryBool(c *gin.Context, key string) (bool, error) {
 		return false, nil
 	}
 	return false, catalogue.Errorf(command.CodeInvalidBody, "'%s' must be a boolean type.", key)
+}
+
+// listNoRules answers for the replication rules of a DID: there are none, since the catalogue has no rules.
+func (s *Server) listNoRules(c *gin.Context) {
+	scope, name := didParam(c)
+	s.readLines(c, func(v View, _ func(any) error) error {
+		_, err := catalogue.GetDID(v, scope, name)
+		return err
+	})
 }

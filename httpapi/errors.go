@@ -93,6 +93,7 @@ var errorRows = [...]errorRow{
 	{code: command.CodeRSENotEmpty, status: 404, class: "RSEOperationNotSupported"},
 	{code: command.CodeProtocolDomainInvalid, status: 404, class: "RSEProtocolDomainNotSupported"},
 	{code: command.CodeProtocolPriorityInvalid, status: 409, class: "RSEProtocolPriorityError"},
+	{code: command.CodeDistanceExists, status: 409, class: "Duplicate"},
 
 	{code: command.CodeDIDNotFound, status: 404, class: "DataIdentifierNotFound"},
 	{code: command.CodeDIDExists, status: 409, class: "DataIdentifierAlreadyExists"},

@@ -192,12 +192,11 @@ func protocolSettings(body object) (*command.ProtocolSettings, error) {
 		*field.value = &text
 	}
 	if body.has("port") {
-		port, err := body.optionalUint("port", 65535, 0)
+		port, err := portOf(body)
 		if err != nil {
 			return nil, err
 		}
-		number := int32(port)
-		p.Port = &number
+		p.Port = &port
 	}
 	if err := setExtendedAttributes(body, p); err != nil {
 		return nil, err
@@ -207,6 +206,19 @@ func protocolSettings(body object) (*command.ProtocolSettings, error) {
 		return nil, err
 	}
 	return p, setPriorities(p, domains)
+}
+
+// portOf reads a port, which clients also write as a text.
+func portOf(body object) (int32, error) {
+	if text, err := body.requiredString("port"); err == nil {
+		port, err := strconv.ParseUint(text, 10, 16)
+		if err != nil {
+			return 0, catalogue.Errorf(command.CodeInvalidObject, "'%.64s' is no port", text)
+		}
+		return int32(port), nil
+	}
+	port, err := body.optionalUint("port", 65535, 0)
+	return int32(port), err
 }
 
 // setExtendedAttributes keeps the JSON as it is but for white space; what is empty or false is none.

@@ -22,13 +22,12 @@ func (s *Server) rseRoutes() []route {
 		{post, "/rses/:rse", s.addRSE, needsToken},
 		{put, "/rses/:rse", s.updateRSE, needsToken},
 		{remove, "/rses/:rse", s.deleteRSE, needsToken},
-		{get, "/rses/:rse/usage", s.getRSEUsage, needsToken},
 		{get, "/rses/:rse/attr", s.listRSEAttributes, needsToken},
 		{get, "/rses/:rse/attr/:key", s.getRSEAttribute, needsToken},
 		{post, "/rses/:rse/attr/:key", s.setRSEAttribute, needsToken},
 		{remove, "/rses/:rse/attr/:key", s.deleteRSEAttribute, needsToken},
 	}
-	return slices.Concat(rses, s.protocolRoutes())
+	return slices.Concat(rses, s.usageRoutes(), s.distanceRoutes(), s.protocolRoutes())
 }
 
 // rseAnswer is what is told of one RSE with its protocols.
@@ -275,28 +274,6 @@ func (s *Server) deleteRSE(c *gin.Context) {
 	if _, ok := s.propose(c, command.TypeDeleteRSE, &command.DeleteRSE{Name: c.Param("rse")}); ok {
 		s.empty(c)
 	}
-}
-
-// getRSEUsage tells what the catalogue holds at an RSE: one line of the source "rucio", the only one there is.
-func (s *Server) getRSEUsage(c *gin.Context) {
-	s.readLines(c, func(v View, line func(any) error) error {
-		r, err := catalogue.GetRSE(v, c.Param("rse"))
-		if err != nil {
-			return err
-		}
-		if source := c.Query("source"); source != "" && source != "rucio" {
-			return nil
-		}
-		held, err := catalogue.GetCounters(v, r.ID)
-		if err != nil {
-			return err
-		}
-		total := held.Total()
-		return line(map[string]any{
-			"rse_id": r.UUIDString(), "source": "rucio", "used": total.Bytes, "free": nil, "total": total.Bytes,
-			"files": total.Files, "updated_at": formatTime(max(held.Updated, r.Created)), "rse": r.Name,
-		})
-	})
 }
 
 func (s *Server) listRSEAttributes(c *gin.Context) {

@@ -116,7 +116,7 @@ func TestProtocols(t *testing.T) {
 		{"POST", "/rses/NONE/protocols/davs", davs, 404, "RSENotFound", ""},
 		{"POST", "/rses/A/protocols/file", `{"hostname":"x"}`, 400, "InvalidObject", ""},
 		{"POST", "/rses/A/protocols/srm", davs, 400, "InvalidObject", ""},
-		{"POST", "/rses/A/protocols/file", `{"impl":"i","port":"1"}`, 400, "InvalidObject", ""},
+		{"POST", "/rses/A/protocols/file", `{"impl":"i","port":"x"}`, 400, "InvalidObject", ""},
 		{"POST", "/rses/A/protocols/file", `{"impl":"i","port":65536}`, 400, "InvalidObject", ""},
 		{"POST", "/rses/A/protocols/file", `{"impl":"i","domains":{"man":{"read":1}}}`, 404, "RSEProtocolDomainNotSupported", ""},
 		{"POST", "/rses/A/protocols/file", `{"impl":"i","domains":{"lan":{"eat":1}}}`, 400, "ValueError", ""},

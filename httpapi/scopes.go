@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"net/http"
+
 	"github.com/gin-gonic/gin"
 
 	"dapple/catalogue"
@@ -15,6 +17,7 @@ func (s *Server) scopeRoutes() []route {
 		{get, "/scopes/owner", s.listScopeOwners, needsToken},
 		{get, "/scopes/:account/scopes", s.listAccountScopes, needsToken},
 		{post, "/scopes/:account/:scope", s.addScope, needsToken},
+		{put, "/scopes/:account/:scope", s.setScopeOwner, needsToken},
 	}
 }
 
@@ -62,5 +65,13 @@ func (s *Server) addScope(c *gin.Context) {
 	}
 	if _, ok := s.propose(c, command.TypeAddScope, add); ok {
 		s.created(c)
+	}
+}
+
+// setScopeOwner gives a scope to the account of the path.
+func (s *Server) setScopeOwner(c *gin.Context) {
+	give := &command.SetScopeOwner{Name: c.Param("scope"), Account: c.Param("account")}
+	if _, ok := s.propose(c, command.TypeSetScopeOwner, give); ok {
+		s.text(c, http.StatusCreated, "")
 	}
 }

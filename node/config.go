@@ -42,6 +42,9 @@ type Config struct {
 	LogBytes                                        int
 	SnapshotInterval                                time.Duration
 
+	// ExpiryInterval is how often the leader looks for temporary unavailability that has ended; 0 is 10 seconds.
+	ExpiryInterval time.Duration
+
 	// CacheBytes is the memory for the store's block cache; 0 is the default of package fsm.
 	CacheBytes int64
 
@@ -56,6 +59,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.BootstrapExpect < 0 {
 		return c, fmt.Errorf("bootstrap-expect is %d, it must not be negative", c.BootstrapExpect)
+	}
+	if c.ExpiryInterval <= 0 {
+		c.ExpiryInterval = 10 * time.Second
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -83,6 +83,7 @@ func (n *Node) open(ctx context.Context, cfg Config) (err error) {
 	watchCtx, stop := context.WithCancel(context.Background())
 	n.stop = stop
 	n.watch.Go(func() { n.watchCluster(watchCtx) })
+	n.watch.Go(func() { n.expire(watchCtx, cfg.ExpiryInterval) })
 	return nil
 }
 

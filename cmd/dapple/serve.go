@@ -55,6 +55,7 @@ type tuning struct {
 	ElectionTimeout   time.Duration `help:"A candidate that is not elected in so long tries again. 0 is the built-in default."`
 	LeaseTimeout      time.Duration `help:"A leader that hears nothing of a majority for so long steps down. 0 is the built-in default."`
 	LogBytes          int           `help:"Size of Raft's log at which it is cut, about. 0 is the built-in default, 512 MiB."`
+	ExpiryInterval    time.Duration `default:"10s" help:"How often the leader looks for temporary unavailability that has ended."`
 	SnapshotInterval  time.Duration `help:"How often to look whether the log is to be cut. 0 is the built-in default, 10s."`
 	CacheBytes        int64         `default:"268435456" help:"Memory for the store's block cache."`
 }
@@ -110,6 +111,7 @@ func (t *tuning) apply(cfg *node.Config) {
 	cfg.MaxBody, cfg.MaxBodiesInFlight = t.MaxBody, t.MaxBodiesInFlight
 	cfg.MaxItems, cfg.MaxConnections = t.MaxItems, t.MaxConnections
 	cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaseTimeout = t.HeartbeatTimeout, t.ElectionTimeout, t.LeaseTimeout
+	cfg.ExpiryInterval = t.ExpiryInterval
 	cfg.LogBytes, cfg.SnapshotInterval = t.LogBytes, t.SnapshotInterval
 	cfg.CacheBytes = t.CacheBytes
 }

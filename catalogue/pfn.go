@@ -155,7 +155,7 @@ func (p *Protocol) pathOf(pfn *PFN) (string, bool) {
 		return "", false
 	}
 	rest, found := cutDirectory(pfn.Path, p.directory())
-	if !found || rest == "" || strings.HasSuffix(rest, "/") {
+	if !found || rest == "" {
 		return "", false
 	}
 	return "/" + rest, true
@@ -232,7 +232,7 @@ func CleanPFN(pfn string) string {
 // first directory is the scope; the name is the rest by "identity" and the last part of the path by any other rule.
 func (r *RSE) scopeNameFromPath(path string) (scope, name string, ok bool) {
 	parts := strings.Split(strings.TrimLeft(path, "/"), "/")
-	if len(parts) < 2 || parts[0] == "" || parts[len(parts)-1] == "" {
+	if len(parts) < 2 || parts[0] == "" || len(parts) == 2 && parts[1] == "" {
 		return "", "", false
 	}
 	if r.PathAlgorithm() != algorithmHash {
@@ -245,5 +245,6 @@ func (r *RSE) scopeNameFromPath(path string) (scope, name string, ok bool) {
 			return scope, name, true
 		}
 	}
-	return parts[0], parts[len(parts)-1], true
+	name = parts[len(parts)-1]
+	return parts[0], name, name != ""
 }

@@ -50,7 +50,7 @@ func TestPathOfHashIsReversible(t *testing.T) {
 			// Such scopes make a path that a scope with single dots makes too.
 			return !strings.HasPrefix(s, ".") && !strings.HasSuffix(s, ".") && !strings.Contains(s, "..")
 		}).Draw(t, "scope")
-		name := rapid.StringMatching(`[A-Za-z0-9][A-Za-z0-9.\-_]{0,6}(/[A-Za-z0-9.]{1,6}){0,3}`).Draw(t, "name")
+		name := rapid.StringMatching(`[A-Za-z0-9][A-Za-z0-9.\-_]{0,6}(/[A-Za-z0-9.]{1,6}){0,3}/{0,2}`).Draw(t, "name")
 		gotScope, gotName, ok := r.scopeNameFromPath("/" + r.Path(scope, name))
 		require.True(t, ok)
 		require.Equal(t, []string{scope, name}, []string{gotScope, gotName})
@@ -68,6 +68,7 @@ func TestScopeNameFromForeignPath(t *testing.T) {
 		{"/a", "", "", false},
 		{"", "", "", false},
 		{"/a/", "", "", false},
+		{"/cfpfn/a/", "", "", false}, // a directory
 		{"//", "", "", false},
 	} {
 		scope, name, ok := r.scopeNameFromPath(c.path)
@@ -127,7 +128,7 @@ func TestPathOfPFN(t *testing.T) {
 		{"davs://h:443/dav2/x", "", false},
 		{"davs://h:443/dav", "", false},
 		{"davs://h:443/dav/", "", false},
-		{"davs://h:443/dav/x/", "", false},
+		{"davs://h:443/dav/x/", "/x/", true},
 		{"davs://h:444/dav/x", "", false},
 		{"davs://other:443/dav/x", "", false},
 		{"root://h:443/dav/x", "", false},
@@ -204,7 +205,7 @@ func FuzzParsePFN(f *testing.F) {
 		if !ok {
 			return
 		}
-		if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.HasSuffix(path, "/") {
+		if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
 			t.Fatalf("%q has path %q", pfn, path)
 		}
 		r.scopeNameFromPath(path)

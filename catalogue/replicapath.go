@@ -1,6 +1,10 @@
 package catalogue
 
-import "dapple/command"
+import (
+	"strings"
+
+	"dapple/command"
+)
 
 // pathCheck checks the PFNs of files that are to lie at one RSE, all in one command.
 type pathCheck struct {
@@ -18,6 +22,9 @@ func (c *pathCheck) check(v View, n namedFile) (string, error) {
 		return "", nil
 	case !c.rse.Deterministic:
 		path, ok := c.rse.PathOfPFN(f.Pfn)
+		if strings.HasSuffix(path, "/") {
+			return "", Errorf(command.CodeInvalidPath, "PFN '%.512s' of %s:%s is that of a directory", f.Pfn, f.Scope, f.Name)
+		}
 		if !ok {
 			return "", Errorf(command.CodeInvalidPath, "PFN '%.512s' of %s:%s belongs to no protocol of %s", f.Pfn, f.Scope, f.Name, c.rse.Name)
 		}

@@ -176,6 +176,32 @@ func TestListArchives(t *testing.T) {
 	}))
 }
 
+// What is listed can be looked up, whatever slashes a name has.
+func TestListedPFNsAreFound(t *testing.T) {
+	s := newListStore(t)
+	names := []string{"x/", "/y", "dir/z//", "/", "a//b"}
+	didDo(s, "root", SetRSEAttribute, &command.SetRSEAttribute{Rse: "TWO", Key: AttributePathAlgorithm, Value: "identity"})
+	for _, name := range names {
+		s.add("ONE", newFile(name))
+		s.add("TWO", newFile(name))
+	}
+	list, err := NewReplicaList(s.tx, ReplicaQuery{DIDs: named(append(names, "f1")...), Domain: DomainAll})
+	require.NoError(t, err)
+	var want, found []string
+	require.NoError(t, list.Each(func(f *ListedFile) (bool, error) {
+		for _, p := range f.PFNs {
+			want = append(want, p.PFN+" "+f.Name)
+			require.NoError(t, DIDsOfPFNs(s.tx, "", []string{p.PFN}, func(pfn, _, name string) error {
+				found = append(found, pfn+" "+name)
+				return nil
+			}))
+		}
+		return true, nil
+	}))
+	require.Equal(t, want, found)
+	require.Len(t, found, 2*len(names)+1)
+}
+
 func TestListNonDeterministic(t *testing.T) {
 	s := newListStore(t)
 	s.add("ND", newFile("n", withPFN("davs://nd.example:443/dav/some/where/n")))

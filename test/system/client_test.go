@@ -85,10 +85,16 @@ func (c *client) must(t *testing.T, method, path string, body any, statuses ...i
 func (c *client) prepare(t *testing.T, scope, rse string) {
 	t.Helper()
 	c.must(t, http.MethodPost, "/accounts/root/scopes/"+scope, nil, 201)
+	c.addRSE(t, rse, "s.example")
+}
+
+// addRSE makes a deterministic RSE with a protocol.
+func (c *client) addRSE(t *testing.T, rse, host string) {
+	t.Helper()
 	c.must(t, http.MethodPost, "/rses/"+rse, map[string]any{"deterministic": true}, 201)
 	all := map[string]int{"read": 1, "write": 1, "delete": 1}
 	c.must(t, http.MethodPost, "/rses/"+rse+"/protocols/davs", map[string]any{
-		"scheme": "davs", "hostname": "s.example", "port": 443, "prefix": "/d", "impl": "x",
+		"scheme": "davs", "hostname": host, "port": 443, "prefix": "/d", "impl": "x",
 		"domains": map[string]any{"lan": all, "wan": all},
 	}, 201)
 }

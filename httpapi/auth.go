@@ -44,6 +44,7 @@ func issuer(c *gin.Context) string {
 func (s *Server) authRoutes() []route {
 	return []route{
 		{get, "/auth/userpass", s.loginUserpass, public},
+		{get, "/auth/x509", s.loginX509, public},
 		{get, "/auth/validate", s.validateToken, needsToken},
 		{post, "/auth/revoke", s.revokeToken, needsToken},
 	}

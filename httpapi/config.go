@@ -1,8 +1,8 @@
 package httpapi
 
 import (
-	"crypto/tls"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,8 +23,12 @@ type Config struct {
 	Limits Limits
 	// TokenLifetime is how long a token is good for; 0 is one hour.
 	TokenLifetime time.Duration
-	// TLS serves HTTPS with this configuration; nil serves plain HTTP.
-	TLS *tls.Config
+	// TLS names the files to serve HTTPS with; nil serves plain HTTP.
+	TLS *TLSFiles
+	// TrustedProxies are the addresses of proxies whose word is taken for the client's address and certificate.
+	TrustedProxies []netip.Prefix
+	// OIDC maps the URL of each issuer whose tokens are taken to the audience that they must have.
+	OIDC map[string]string
 	// Logger takes what an operator should read; nil is slog.Default().
 	Logger *slog.Logger
 	// Registry takes the server's metrics and is what /metrics shows; nil is a new one.
@@ -55,6 +59,10 @@ type Limits struct {
 	Wait time.Duration
 	// Logins is how many logins may wait for their turn at the password check: 32. Beyond, they are answered 503.
 	Logins int
+	// LoginFailures is how many passwords may be wrong in a row for one identity from one source, and four times as many from
+	// the source for all identities: 10. After them one in LoginInterval may be tried, 6 s.
+	LoginFailures int
+	LoginInterval time.Duration
 }
 
 func (l *Limits) setDefaults() {
@@ -69,6 +77,8 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.Write, 10*time.Second)
 	setDefault(&l.Wait, 5*time.Second)
 	setDefault(&l.Logins, 32)
+	setDefault(&l.LoginFailures, 10)
+	setDefault(&l.LoginInterval, 6*time.Second)
 }
 
 func (c *Config) setDefaults() {

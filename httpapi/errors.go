@@ -189,7 +189,7 @@ func (s *Server) fail(c *gin.Context, err error) {
 	case row.code == command.CodeUnknownOutcome:
 		message = "outcome unknown: the request may or may not take effect; look before repeating it (" + message + ")"
 	}
-	if row.retry {
+	if row.retry && c.Writer.Header().Get("Retry-After") == "" {
 		c.Header("Retry-After", "1")
 	}
 	s.metrics.failed(c, row)

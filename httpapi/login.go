@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"runtime"
+	"strconv"
 	"sync/atomic"
 
 	"github.com/gin-gonic/gin"
@@ -41,20 +42,43 @@ func (g *gate) enter(ctx context.Context) error {
 
 func (g *gate) leave() { <-g.turns }
 
+// The methods of logging in, as the metrics name them.
+const (
+	methodUserpass = "userpass"
+	methodX509     = "x509"
+)
+
 // loginUserpass gives a token for a user name and a password. It writes nothing to the log.
 func (s *Server) loginUserpass(c *gin.Context) {
+	username := c.GetHeader("X-Rucio-Username")
+	source := s.source(c).String()
+	s.answerLogin(c, methodUserpass, func() (*granted, error) {
+		if err := s.loginLimit.check(source, username); err != nil {
+			c.Header("Retry-After", strconv.Itoa(s.loginLimit.retryAfter()))
+			return nil, err
+		}
+		grant, err := s.login(c, c.GetHeader("X-Rucio-Account"), username, c.GetHeader("X-Rucio-Password"))
+		if codeOf(err) == command.CodeCannotAuthenticate {
+			s.loginLimit.failed(source, username)
+		}
+		return grant, err
+	})
+}
+
+// answerLogin answers a login of any method, and counts it.
+func (s *Server) answerLogin(c *gin.Context, method string, login func() (*granted, error)) {
 	c.Header("Cache-Control", "no-store")
-	grant, err := s.login(c, c.GetHeader("X-Rucio-Account"), c.GetHeader("X-Rucio-Username"), c.GetHeader("X-Rucio-Password"))
+	grant, err := login()
+	outcome := "failed"
 	switch codeOf(err) {
 	case command.CodeOK:
-		s.metrics.logins.WithLabelValues("ok").Inc()
+		outcome = "ok"
 	case command.CodeCannotAuthenticate:
-		s.metrics.logins.WithLabelValues("refused").Inc()
+		outcome = "refused"
 	case command.CodeOverloaded:
-		s.metrics.logins.WithLabelValues("overloaded").Inc()
-	default:
-		s.metrics.logins.WithLabelValues("failed").Inc()
+		outcome = "overloaded"
 	}
+	s.metrics.logins.WithLabelValues(method, outcome).Inc()
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -88,9 +112,8 @@ func (s *Server) login(c *gin.Context, account, username, secret string) (*grant
 	if err != nil {
 		return nil, err
 	}
-	refusal := catalogue.Errorf(command.CodeCannotAuthenticate, "Cannot authenticate to account %s with given credentials", account)
 	if !good {
-		return nil, refusal
+		return nil, errNotGranted(account)
 	}
 	v, err := s.reader.View()
 	if err != nil {
@@ -100,16 +123,25 @@ func (s *Server) login(c *gin.Context, account, username, secret string) (*grant
 	identity, err := catalogue.GetIdentity(v, catalogue.IdentityUserpass, username)
 	switch {
 	case codeOf(err) == command.CodeIdentityNotFound, err == nil && identity.PasswordHash != hash:
-		return nil, refusal
+		return nil, errNotGranted(account)
 	case err != nil:
 		return nil, err
 	}
+	return s.grant(c, v, identity, account)
+}
+
+func errNotGranted(account string) error {
+	return catalogue.Errorf(command.CodeCannotAuthenticate, "Cannot authenticate to account %s with given credentials", account)
+}
+
+// grant issues a token for an identity that has proved itself. An empty account means the identity's own.
+func (s *Server) grant(c *gin.Context, v View, identity *catalogue.Identity, account string) (*granted, error) {
 	account, may, err := mayActAs(v, identity, account)
 	if err != nil {
 		return nil, err
 	}
 	if !may {
-		return nil, refusal
+		return nil, errNotGranted(account)
 	}
 	token, expires, err := s.tokens.issue(v, account, identity)
 	if err != nil {

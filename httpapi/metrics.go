@@ -50,8 +50,8 @@ func newMetrics(s *Server) (*metrics, error) {
 		}, []string{"cause"}),
 		logins: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "logins_total",
-			Help: "Attempts to log in, by outcome: ok, refused, overloaded or failed.",
-		}, []string{"outcome"}),
+			Help: "Attempts to log in, by method (userpass or x509) and outcome: ok, refused, overloaded or failed.",
+		}, []string{"method", "outcome"}),
 	}
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info",

@@ -2,11 +2,13 @@ package httpapi
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,7 +35,11 @@ type Server struct {
 	resolver      *resolver
 	engine        *gin.Engine
 	http          *http.Server
-	tls           bool
+	// tlsFiles is nil where plain HTTP is served.
+	tlsFiles       *tlsStore
+	trustedProxies []netip.Prefix
+	issuers        map[string]*oidcIssuer
+	loginLimit     *loginLimit
 }
 
 // New makes a server. It fails on a configuration that lacks something, and where the registry has its metrics already.
@@ -44,13 +50,26 @@ func New(cfg Config) (*Server, error) {
 	cfg.setDefaults()
 	s := &Server{
 		node: cfg.Node, version: cfg.Version, clusterID: cfg.ClusterID, proposer: cfg.Proposer, reader: cfg.Reader,
-		cluster: cfg.Cluster, limits: cfg.Limits, log: cfg.Logger, tls: cfg.TLS != nil, registry: cfg.Registry,
+		cluster: cfg.Cluster, limits: cfg.Limits, log: cfg.Logger, registry: cfg.Registry, trustedProxies: cfg.TrustedProxies,
 	}
 	s.tokens = newTokens(s, cfg.TokenLifetime)
 	s.authenticator = s.tokens
 	s.gate = newGate(cfg.Limits.Logins)
 	s.bodies.limit = cfg.Limits.BodiesInFlight
 	var err error
+	if s.loginLimit, err = newLoginLimit(cfg.Limits.LoginFailures, cfg.Limits.LoginInterval); err != nil {
+		return nil, fmt.Errorf("httpapi: %w", err)
+	}
+	if s.issuers, err = newOIDCIssuers(cfg.OIDC); err != nil {
+		return nil, fmt.Errorf("httpapi: %w", err)
+	}
+	var serverTLS *tls.Config
+	if cfg.TLS != nil {
+		if s.tlsFiles, err = newTLSStore(*cfg.TLS, cfg.Logger); err != nil {
+			return nil, fmt.Errorf("httpapi: %w", err)
+		}
+		serverTLS = s.tlsFiles.serverConfig()
+	}
 	if s.metrics, err = newMetrics(s); err != nil {
 		return nil, fmt.Errorf("httpapi: %w", err)
 	}
@@ -61,7 +80,7 @@ func New(cfg Config) (*Server, error) {
 	s.engine = s.newEngine()
 	s.http = &http.Server{
 		Handler:           s.engine,
-		TLSConfig:         cfg.TLS,
+		TLSConfig:         serverTLS,
 		ReadHeaderTimeout: s.limits.ReadHeader,
 		IdleTimeout:       s.limits.Idle,
 		MaxHeaderBytes:    s.limits.HeaderBytes,
@@ -88,7 +107,7 @@ func (s *Server) Handler() http.Handler { return s.engine }
 func (s *Server) Serve(listener net.Listener) error {
 	listener = netutil.LimitListener(listener, s.limits.Connections)
 	var err error
-	if s.tls {
+	if s.tlsFiles != nil {
 		err = s.http.ServeTLS(listener, "", "")
 	} else {
 		err = s.http.Serve(listener)

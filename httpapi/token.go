@@ -86,15 +86,26 @@ func (t *tokens) issue(v View, account string, identity *catalogue.Identity) (te
 // errUnknownKey is a token that says that it is of this cluster, signed with a key that this node does not have, or not yet.
 var errUnknownKey = errors.New("unknown signing key")
 
-func errCannotAuthenticate() error {
-	return catalogue.Errorf(command.CodeCannotAuthenticate, "Cannot authenticate with given credentials")
+// bearer returns the token of a request, from Rucio's header or the standard one.
+func bearer(c *gin.Context) string {
+	if text := strings.TrimSpace(c.GetHeader(headerToken)); text != "" {
+		return text
+	}
+	scheme, text, _ := strings.Cut(c.GetHeader("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(text)
 }
 
 // authenticate implements authenticator.
 func (t *tokens) authenticate(c *gin.Context) (*principal, error) {
-	text := strings.TrimSpace(c.GetHeader(headerToken))
+	text := bearer(c)
 	if text == "" {
 		return nil, catalogue.Errorf(command.CodeCannotAuthenticate, "Token must be set.")
+	}
+	if issuer := foreignIssuer(text); issuer != "" {
+		return t.server.authenticateOIDC(c, issuer, text)
 	}
 	held, err := t.claimsOf(c, text)
 	if err != nil {
@@ -161,48 +172,57 @@ func (t *tokens) parse(text string) (*claims, error) {
 	switch {
 	case errors.Is(err, errUnknownKey) && held.Index > v.Index() && slices.Contains(held.Audience, t.cluster()):
 		return held, errUnknownKey
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return nil, refused("the token has expired")
 	case err != nil:
-		return nil, errCannotAuthenticate()
+		return nil, refused("the token is not one of this cluster")
 	}
 	return held, nil
 }
 
 // check returns CodeCannotAuthenticate where the token no longer stands, or a failure of the store.
 func (held *claims) check(v catalogue.View) error {
-	stands, err := held.stands(v)
+	reason, err := held.objection(v)
 	switch code := codeOf(err); {
-	case err == nil && stands:
+	case err == nil && reason == "":
 		return nil
-	case err == nil, code == command.CodeAccountNotFound, code == command.CodeIdentityNotFound, code == command.CodeInvalidValue:
-		return errCannotAuthenticate()
+	case err == nil:
+		return refused("%s", reason)
+	case code == command.CodeAccountNotFound, code == command.CodeIdentityNotFound, code == command.CodeInvalidValue:
+		return refused("the account or the identity of the token is gone")
 	default:
 		return fmt.Errorf("check token: %w", err)
 	}
 }
 
-// stands asks the catalogue about a token: not revoked, its account active, its identity there since and granted to the account.
-func (held *claims) stands(v catalogue.View) (bool, error) {
+// objection asks the catalogue about a token, which must not be revoked, its account active, its identity there since and
+// granted to the account. It returns what is wrong, "" for nothing.
+func (held *claims) objection(v catalogue.View) (string, error) {
 	t, err := catalogue.ParseIdentityType(held.IdentityType)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	revoked, err := catalogue.TokenRevoked(v, held.ID)
 	if err != nil || revoked {
-		return false, err
+		return "the token was revoked", err
 	}
 	from, err := catalogue.TokensValidFrom(v, held.Subject)
 	if err != nil || held.LogTime < from {
-		return false, err
+		return "the tokens of the account were revoked", err
 	}
 	account, err := catalogue.GetAccount(v, held.Subject)
 	if err != nil || account.Status != catalogue.AccountActive {
-		return false, err
+		return "the account is not active", err
 	}
 	identity, err := catalogue.GetIdentity(v, t, held.Identity)
 	if err != nil || identity.Created > held.LogTime {
-		return false, err
+		return "the identity was made anew since", err
 	}
-	return catalogue.IdentityHasAccount(v, t, held.Identity, held.Subject)
+	granted, err := catalogue.IdentityHasAccount(v, t, held.Identity, held.Subject)
+	if err != nil || granted {
+		return "", err
+	}
+	return "the identity may no longer act as the account", nil
 }
 
 // tokenCacheSize bounds the tokens whose signature is remembered; each takes less than a kilobyte.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"time"
 )
@@ -32,10 +33,20 @@ type Config struct {
 	// TLSCert, TLSKey and TLSCA are PEM files; all three or none. With them nodes prove to each other who they are.
 	TLSCert, TLSKey, TLSCA string
 
+	// HTTPTLSCert and HTTPTLSKey are the PEM files of HTTPS, both or none; HTTPClientCA holds the authorities of client
+	// certificates. They are read again when they change.
+	HTTPTLSCert, HTTPTLSKey, HTTPClientCA string
+	// TrustedProxies are addresses, or networks in CIDR notation, of proxies whose word is taken for the client's address and
+	// certificate.
+	TrustedProxies []string
+	// OIDCIssuers maps the URL of each issuer whose tokens are taken to the audience that they must have.
+	OIDCIssuers map[string]string
+
 	// Settings of the API; 0 is the default of package httpapi.
 	WriteTimeout, IndexTimeout, StreamTimeout, TokenLifetime time.Duration
 	MaxBody, MaxBodiesInFlight                               int64
-	MaxItems, MaxConnections                                 int
+	MaxItems, MaxConnections, LoginFailures                  int
+	LoginInterval                                            time.Duration
 
 	// Settings of consensus; 0 is the default of package cluster.
 	HeartbeatTimeout, ElectionTimeout, LeaseTimeout time.Duration
@@ -56,6 +67,9 @@ type Config struct {
 func (c Config) withDefaults() (Config, error) {
 	if c.NodeID == "" || c.DataDir == "" || c.HTTPAddr == "" || c.ClusterAddr == "" {
 		return c, errors.New("a node needs an id, a data folder, an HTTP address and a cluster address")
+	}
+	if (c.HTTPTLSCert == "") != (c.HTTPTLSKey == "") || c.HTTPClientCA != "" && c.HTTPTLSCert == "" {
+		return c, errors.New("HTTPS needs a certificate and a key, and client certificates need HTTPS")
 	}
 	if c.BootstrapExpect < 0 {
 		return c, fmt.Errorf("bootstrap-expect is %d, it must not be negative", c.BootstrapExpect)
@@ -79,6 +93,9 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("http-advertise: %w", err)
 		}
 		c.HTTPAdvertise = "http://" + address
+		if c.HTTPTLSCert != "" {
+			c.HTTPAdvertise = "https://" + address
+		}
 	}
 	return c, nil
 }
@@ -96,4 +113,21 @@ func advertised(listen string) (string, error) {
 		return "", err
 	}
 	return net.JoinHostPort(host, port), nil
+}
+
+// prefixes reads addresses and networks.
+func prefixes(texts []string) ([]netip.Prefix, error) {
+	all := make([]netip.Prefix, len(texts))
+	for i, text := range texts {
+		if address, err := netip.ParseAddr(text); err == nil {
+			all[i] = netip.PrefixFrom(address.Unmap(), address.Unmap().BitLen())
+			continue
+		}
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("trusted proxy %q is no address and no network: %w", text, err)
+		}
+		all[i] = prefix
+	}
+	return all, nil
 }

@@ -68,7 +68,11 @@ func (n *Node) open(ctx context.Context, cfg Config) (err error) {
 	if n.cluster, err = cluster.Start(ctx, n.clusterConfig(cfg)); err != nil {
 		return err
 	}
-	if n.server, err = httpapi.New(n.serverConfig(cfg)); err != nil {
+	serverConfig, err := n.serverConfig(cfg)
+	if err != nil {
+		return err
+	}
+	if n.server, err = httpapi.New(serverConfig); err != nil {
 		return err
 	}
 	listener, err := net.Listen("tcp", cfg.HTTPAddr)
@@ -102,7 +106,15 @@ func (n *Node) clusterConfig(cfg Config) cluster.Config {
 	return c
 }
 
-func (n *Node) serverConfig(cfg Config) httpapi.Config {
+func (n *Node) serverConfig(cfg Config) (httpapi.Config, error) {
+	proxies, err := prefixes(cfg.TrustedProxies)
+	if err != nil {
+		return httpapi.Config{}, err
+	}
+	var files *httpapi.TLSFiles
+	if cfg.HTTPTLSCert != "" {
+		files = &httpapi.TLSFiles{Cert: cfg.HTTPTLSCert, Key: cfg.HTTPTLSKey, ClientCA: cfg.HTTPClientCA}
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(n.machine.Collector())
 	registry.MustRegister(n.cluster.Collectors()...)
@@ -111,10 +123,11 @@ func (n *Node) serverConfig(cfg Config) httpapi.Config {
 		Proposer: proposer{n.cluster}, Reader: reader{n.machine}, Cluster: operator{n.cluster, n.machine},
 		Limits: httpapi.Limits{
 			Body: cfg.MaxBody, BodiesInFlight: cfg.MaxBodiesInFlight, Items: cfg.MaxItems, Connections: cfg.MaxConnections,
-			Write: cfg.WriteTimeout, Wait: cfg.IndexTimeout, Stall: cfg.StreamTimeout,
+			Write: cfg.WriteTimeout, Wait: cfg.IndexTimeout, Stall: cfg.StreamTimeout, LoginFailures: cfg.LoginFailures, LoginInterval: cfg.LoginInterval,
 		},
+		TLS: files, TrustedProxies: proxies, OIDC: cfg.OIDCIssuers,
 		TokenLifetime: cfg.TokenLifetime, Logger: cfg.Logger, Registry: registry,
-	}
+	}, nil
 }
 
 // machineFailed is called by the state machine, once, when it stops for good.

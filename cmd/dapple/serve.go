@@ -35,6 +35,12 @@ type serveCmd struct {
 	ClusterTLSKey  string `help:"Key of the certificate (PEM)."`
 	ClusterTLSCA   string `help:"Certificates of the authorities that other nodes' certificates must come from (PEM)."`
 
+	HTTPTLSCert  string            `help:"Certificate chain for HTTPS (PEM). It is read again when it changes."`
+	HTTPTLSKey   string            `help:"Key of the certificate (PEM)."`
+	HTTPClientCA string            `help:"Authorities of the client certificates that may log in (PEM)."`
+	TrustedProxy []string          `help:"Addresses or networks of proxies whose word is taken for a client's address and certificate." placeholder:"CIDR"`
+	OIDCIssuer   map[string]string `help:"Issuers whose OpenID Connect tokens are taken, each with the audience that they must have." placeholder:"URL=AUDIENCE"`
+
 	Tuning tuning `embed:""`
 
 	LogLevel  slog.Level `default:"info" help:"debug, info, warn or error."`
@@ -47,6 +53,8 @@ type tuning struct {
 	IndexTimeout      time.Duration `default:"5s" help:"How long a read waits for the index that its session has seen."`
 	StreamTimeout     time.Duration `default:"30s" help:"How long a client may take no data of an answer before it is cut off."`
 	TokenLifetime     time.Duration `default:"1h" help:"Lifetime of a token."`
+	LoginFailures     int           `default:"10" help:"Wrong passwords in a row for one user from one source before one in --login-interval may be tried; four times as many from a source for all users."`
+	LoginInterval     time.Duration `default:"6s" help:"How often a password may be tried after too many wrong ones."`
 	MaxBody           int64         `default:"67108864" help:"Largest request body in bytes."`
 	MaxBodiesInFlight int64         `default:"268435456" help:"Bytes of request bodies held at a time; beyond it the answer is 503."`
 	MaxItems          int           `default:"10000" help:"Most items in a bulk request."`
@@ -99,6 +107,8 @@ func (c *serveCmd) nodeConfig(logger *slog.Logger) node.Config {
 		ClusterAddr: c.ClusterAddr, ClusterAdvertise: c.ClusterAdvertise,
 		BootstrapExpect: c.BootstrapExpect, Join: c.Join,
 		TLSCert: c.ClusterTLSCert, TLSKey: c.ClusterTLSKey, TLSCA: c.ClusterTLSCA,
+		HTTPTLSCert: c.HTTPTLSCert, HTTPTLSKey: c.HTTPTLSKey, HTTPClientCA: c.HTTPClientCA,
+		TrustedProxies: c.TrustedProxy, OIDCIssuers: c.OIDCIssuer,
 		Logger: logger, Version: version.String(),
 	}
 	c.Tuning.apply(&cfg)
@@ -107,7 +117,7 @@ func (c *serveCmd) nodeConfig(logger *slog.Logger) node.Config {
 
 func (t *tuning) apply(cfg *node.Config) {
 	cfg.WriteTimeout, cfg.IndexTimeout, cfg.StreamTimeout = t.WriteTimeout, t.IndexTimeout, t.StreamTimeout
-	cfg.TokenLifetime = t.TokenLifetime
+	cfg.TokenLifetime, cfg.LoginFailures, cfg.LoginInterval = t.TokenLifetime, t.LoginFailures, t.LoginInterval
 	cfg.MaxBody, cfg.MaxBodiesInFlight = t.MaxBody, t.MaxBodiesInFlight
 	cfg.MaxItems, cfg.MaxConnections = t.MaxItems, t.MaxConnections
 	cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaseTimeout = t.HeartbeatTimeout, t.ElectionTimeout, t.LeaseTimeout

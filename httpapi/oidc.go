@@ -1,0 +1,128 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/gin-gonic/gin"
+	"github.com/golang-jwt/jwt/v5"
+
+	"dapple/catalogue"
+	"dapple/command"
+)
+
+const (
+	// issuerTimeout bounds every question to an issuer.
+	issuerTimeout = 5 * time.Second
+	// issuerRetry is how long an issuer that did not answer is left alone, so that its failure does not hold up requests.
+	issuerRetry = 10 * time.Second
+)
+
+// oidcIssuer is an issuer of OpenID Connect tokens that the operator trusts. Its keys are found when they are first needed.
+type oidcIssuer struct {
+	url, audience string
+	client        *http.Client
+
+	mu       sync.Mutex
+	verifier *oidc.IDTokenVerifier
+	retry    time.Time
+}
+
+// newOIDCIssuers makes issuers of a map from the issuer's URL to the audience that its tokens must have.
+func newOIDCIssuers(audiences map[string]string) (map[string]*oidcIssuer, error) {
+	all := make(map[string]*oidcIssuer, len(audiences))
+	for url, audience := range audiences {
+		if url == "" || audience == "" {
+			return nil, fmt.Errorf("OIDC issuer %q needs a URL and an audience, not %q", url, audience)
+		}
+		all[url] = &oidcIssuer{url: url, audience: audience, client: &http.Client{Timeout: issuerTimeout}}
+	}
+	return all, nil
+}
+
+// find returns the verifier; it asks the issuer where it is not known yet.
+func (i *oidcIssuer) find() (*oidc.IDTokenVerifier, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.verifier != nil {
+		return i.verifier, nil
+	}
+	if time.Now().Before(i.retry) {
+		return nil, errors.New("it did not answer a moment ago")
+	}
+	// The provider keeps the context to fetch keys later: the client's timeout bounds each fetch.
+	provider, err := oidc.NewProvider(oidc.ClientContext(context.Background(), i.client), i.url)
+	if err != nil {
+		i.retry = time.Now().Add(issuerRetry)
+		return nil, err
+	}
+	i.verifier = provider.Verifier(&oidc.Config{ClientID: i.audience})
+	return i.verifier, nil
+}
+
+// foreignIssuer returns the issuer that a token says it is from, "" for one of this program's own and for what is no JWT.
+func foreignIssuer(text string) string {
+	var stated jwt.RegisteredClaims
+	if _, _, err := jwt.NewParser().ParseUnverified(text, &stated); err != nil || stated.Issuer == tokenIssuer {
+		return ""
+	}
+	return stated.Issuer
+}
+
+func refused(format string, args ...any) error {
+	return catalogue.Errorf(command.CodeCannotAuthenticate, "Cannot authenticate: "+format, args...)
+}
+
+// authenticateOIDC finds out who makes a request with the token of an issuer that the operator trusts.
+func (s *Server) authenticateOIDC(c *gin.Context, issuer, text string) (*principal, error) {
+	trusted := s.issuers[issuer]
+	if trusted == nil {
+		return nil, refused("the issuer of the token, %.256s, is not trusted here", issuer)
+	}
+	verifier, err := trusted.find()
+	if err != nil {
+		s.log.Warn("an OIDC issuer does not answer", "issuer", issuer, "error", err)
+		return nil, catalogue.Errorf(command.CodeOverloaded, "the issuer of the token, %.256s, does not answer; try again later", issuer)
+	}
+	token, err := verifier.Verify(c.Request.Context(), text)
+	var expired *oidc.TokenExpiredError
+	switch {
+	case errors.As(err, &expired):
+		return nil, refused("the token has expired")
+	case err != nil:
+		return nil, refused("%.512s", err.Error())
+	}
+	v, err := s.reader.View()
+	if err != nil {
+		return nil, err
+	}
+	defer v.Close()
+	name := fmt.Sprintf("SUB=%s, ISS=%s", token.Subject, token.Issuer)
+	identity, err := catalogue.GetIdentity(v, catalogue.IdentityOIDC, name)
+	if codeOf(err) == command.CodeIdentityNotFound {
+		return nil, refused("no account has the identity %.512s", name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	account, may, err := mayActAs(v, identity, c.GetHeader("X-Rucio-Account"))
+	if err != nil {
+		return nil, err
+	}
+	if !may {
+		return nil, refused("the identity %.512s may not act as account %.64s", name, account)
+	}
+	from, err := catalogue.TokensValidFrom(v, account)
+	if err != nil {
+		return nil, err
+	}
+	if token.IssuedAt.UnixMicro() < from {
+		return nil, refused("the tokens of account %.64s were revoked", account)
+	}
+	return &principal{Account: account, Identity: name, Expires: token.Expiry}, nil
+}

@@ -1,9 +1,11 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -38,9 +40,41 @@ func (s *Server) json(c *gin.Context, status int, value any) {
 	s.write(c, status, typeJSON, body)
 }
 
+// encodingOf returns how the client wants an answer compressed, "" for not at all. The answer tells caches that it depends on that.
+func (s *Server) encodingOf(c *gin.Context) string {
+	c.Writer.Header().Add("Vary", "Accept-Encoding")
+	return bestEncoding(strings.Join(c.Request.Header.Values("Accept-Encoding"), ","))
+}
+
+// compress returns a long answer in the encoding that the client wants, otherwise as it is.
+func (s *Server) compress(c *gin.Context, body []byte) []byte {
+	if len(body) < minCompressed {
+		return body
+	}
+	encoding := s.encodingOf(c)
+	if encoding == "" {
+		return body
+	}
+	var small bytes.Buffer
+	encoder, err := s.compressors.get(encoding, &small)
+	if err != nil {
+		return body
+	}
+	defer s.compressors.put(encoder)
+	if _, err = encoder.Write(body); err == nil {
+		err = encoder.Close()
+	}
+	if err != nil {
+		return body
+	}
+	c.Header("Content-Encoding", encoding)
+	return small.Bytes()
+}
+
 // write sends a whole answer.
 func (s *Server) write(c *gin.Context, status int, contentType string, body []byte) {
 	s.extendWrite(c)
+	body = s.compress(c, body)
 	c.Header("Content-Type", contentType)
 	c.Header("Content-Length", strconv.Itoa(len(body)))
 	c.Status(status)

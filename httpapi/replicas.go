@@ -14,6 +14,7 @@ func (s *Server) replicaRoutes() []route {
 		{method: put, path: "/replicas", handler: s.updateReplicaStates},
 		{method: remove, path: "/replicas", handler: s.deleteReplicas},
 		{method: post, path: "/replicas/list", handler: s.listReplicas},
+		{method: post, path: "/replicas/exists", handler: s.checkExistence},
 		{method: post, path: "/replicas/dids", handler: s.didsOfPFNs},
 		{method: post, path: "/replicas/getdidsfromreplicas", handler: s.didsOfPFNs},
 		{method: post, path: "/replicas/bad", handler: s.declareBad},

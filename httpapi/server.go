@@ -40,6 +40,7 @@ type Server struct {
 	trustedProxies []netip.Prefix
 	issuers        map[string]*oidcIssuer
 	loginLimit     *loginLimit
+	compressors    compressors
 }
 
 // New makes a server. It fails on a configuration that lacks something, and where the registry has its metrics already.

@@ -27,6 +27,8 @@ type stream struct {
 	// broken is set once the client takes no more.
 	broken      error
 	contentType string
+	// encoder compresses what is sent, nil where the client does not want that.
+	encoder compressor
 }
 
 // stream begins an answer of status 200. finish must be called at its end.
@@ -64,13 +66,13 @@ func (st *stream) flush() error {
 		return err
 	}
 	if !st.sent {
-		st.sent = true
-		st.c.Header("Content-Type", st.contentType)
-		st.c.Status(http.StatusOK)
+		if st.broken = st.begin(); st.broken != nil {
+			return st.broken
+		}
 	}
 	out := http.NewResponseController(st.c.Writer)
 	_ = out.SetWriteDeadline(time.Now().Add(st.server.limits.Stall))
-	_, err := st.c.Writer.Write(st.buffer)
+	err := st.send()
 	if err == nil {
 		err = out.Flush()
 	}
@@ -78,14 +80,54 @@ func (st *stream) flush() error {
 	return err
 }
 
+// begin sends the header.
+func (st *stream) begin() (err error) {
+	st.sent = true
+	if encoding := st.server.encodingOf(st.c); encoding != "" {
+		if st.encoder, err = st.server.compressors.get(encoding, st.c.Writer); err != nil {
+			return err
+		}
+		st.c.Header("Content-Encoding", encoding)
+	}
+	st.c.Header("Content-Type", st.contentType)
+	st.c.Status(http.StatusOK)
+	return nil
+}
+
+// send writes what the buffer holds, so that the client can read all of it.
+func (st *stream) send() error {
+	if st.encoder == nil {
+		_, err := st.c.Writer.Write(st.buffer)
+		return err
+	}
+	if _, err := st.encoder.Write(st.buffer); err != nil {
+		return err
+	}
+	return st.encoder.Flush()
+}
+
+// end sends what is left and the end of the encoding.
+func (st *stream) end() error {
+	if err := st.flush(); err != nil || st.encoder == nil {
+		return err
+	}
+	st.broken = st.encoder.Close()
+	return st.broken
+}
+
 // finish ends the stream; err is what ended it early, nil for a whole one. It does not return where the connection must be
 // cut: what the caller has to release it releases with defer.
 func (st *stream) finish(err error) {
+	defer func() {
+		if st.encoder != nil {
+			st.server.compressors.put(st.encoder)
+		}
+	}()
 	switch {
 	case err == nil && st.broken == nil && !st.sent:
 		st.server.write(st.c, http.StatusOK, st.contentType, st.buffer)
 		return
-	case err == nil && st.flush() == nil:
+	case err == nil && st.end() == nil:
 		return
 	case !st.sent:
 		st.server.fail(st.c, err)

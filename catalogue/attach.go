@@ -71,7 +71,7 @@ func (a *attacher) planReplicas() error {
 		if !r.sized {
 			return Errorf(command.CodeInvalidObject, "files to be registered at %s need their size in bytes", rse.Name)
 		}
-		plan, err := checkNewReplicas(a.v, a.at, rse, r.files)
+		plan, err := checkNewReplicas(a.v, a.at, rse, r.files, nil)
 		if err != nil {
 			return err
 		}

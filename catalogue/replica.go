@@ -44,29 +44,52 @@ func KnownState(letter uint32) bool {
 	return letter < 0x80 && strings.IndexByte(counterStates, byte(letter)) >= 0
 }
 
-// AddReplicas registers replicas of files at an RSE. Files that are unknown become DIDs of the issuer, with the metadata given;
-// a replica that is there already stays as it is.
+// AddReplicas registers replicas of files at an RSE, all or none. Files that are unknown become DIDs of the issuer, with the
+// metadata given; a replica that is there already stays as it is.
 func AddReplicas(tx Tx, at Stamp, c *command.AddReplicas) ([]byte, error) {
-	rse, err := GetRSE(tx, c.Rse)
+	plan, err := planReplicas(tx, at, c.Rse, c.Files, c.IgnoreAvailability, nil)
+	if err == nil {
+		err = plan.authorizeNewFiles(tx, at)
+	}
 	if err != nil {
-		return nil, err
-	}
-	if err = Authorize(tx, at.Issuer, ActionAddReplicas, rse.Name); err != nil {
-		return nil, err
-	}
-	if !rse.AvailableWrite {
-		if err = checkBlocked(tx, at, rse, c.IgnoreAvailability, "%s is temporary unavailable for writing"); err != nil {
-			return nil, err
-		}
-	}
-	plan, err := checkNewReplicas(tx, at, rse, c.Files)
-	if err != nil {
-		return nil, err
-	}
-	if err = plan.authorizeNewFiles(tx, at); err != nil {
 		return nil, err
 	}
 	return nil, plan.write(tx, at)
+}
+
+// AddReplicasReporting is AddReplicas without the files that are refused. The payload of the answer is a command.AddReport that
+// names those; what is wrong with the RSE or the issuer fails the command all the same.
+func AddReplicasReporting(tx Tx, at Stamp, c *command.AddReplicasReporting) ([]byte, error) {
+	report := &refusals{}
+	plan, err := planReplicas(tx, at, c.Rse, c.Files, c.IgnoreAvailability, report)
+	if err == nil {
+		err = plan.dropUnauthorized(tx, at, report)
+	}
+	if err != nil {
+		return nil, err
+	}
+	payload, err := report.encode()
+	if err != nil {
+		return nil, err
+	}
+	return payload, plan.write(tx, at)
+}
+
+// planReplicas checks the RSE and the files that are to be registered there.
+func planReplicas(v View, at Stamp, name string, files []*command.NewFile, ignore bool, report *refusals) (*replicaPlan, error) {
+	rse, err := GetRSE(v, name)
+	if err != nil {
+		return nil, err
+	}
+	if err = Authorize(v, at.Issuer, ActionAddReplicas, rse.Name); err != nil {
+		return nil, err
+	}
+	if !rse.AvailableWrite {
+		if err = checkBlocked(v, at, rse, ignore, "%s is temporary unavailable for writing"); err != nil {
+			return nil, err
+		}
+	}
+	return checkNewReplicas(v, at, rse, files, report)
 }
 
 // checkBlocked refuses an operation that an RSE is not available for, unless the issuer may and wants to ignore that.

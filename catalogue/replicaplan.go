@@ -27,13 +27,16 @@ type plannedFile struct {
 	meta  []MetadataEntry
 	// isNew is set on a file that becomes a DID, isKept on one whose replica is there already.
 	isNew, isKept bool
+	// item is the file's place in the command.
+	item int
 }
 
 // checkNewReplicas checks files that are to be registered at an RSE. It does not ask whether the issuer may, nor whether the
 // RSE takes writes. The refusals: CodeUnsupportedOperation at a volatile RSE and for a missing PFN, CodeInvalidPath,
 // CodeScopeNotFound, CodeInvalidValue for a file that comes twice, CodeDIDExists for a dataset or container of that
-// name, CodeFileMismatch, CodeReplicaExists, and those of metadata.
-func checkNewReplicas(v View, at Stamp, rse *RSE, files []*command.NewFile) (*replicaPlan, error) {
+// name, CodeFileMismatch, CodeReplicaExists, and those of metadata. Those about a single file go to the report where there is
+// one, and the file is left out.
+func checkNewReplicas(v View, at Stamp, rse *RSE, files []*command.NewFile, report *refusals) (*replicaPlan, error) {
 	if rse.Volatile {
 		return nil, Errorf(command.CodeUnsupportedOperation, "Cannot add replicas on volatile RSE %s ", rse.Name)
 	}
@@ -48,49 +51,62 @@ func checkNewReplicas(v View, at Stamp, rse *RSE, files []*command.NewFile) (*re
 		records:   make([]DID, len(files)),
 		replicas:  make([]Replica, len(files)),
 	}
-	named, err := sortFiles(v, rse, files)
+	named, err := sortFiles(v, rse, files, report)
 	if err != nil {
 		return nil, err
 	}
 	for i := range named {
-		if i > 0 && named[i].ref == named[i-1].ref {
-			return nil, Errorf(command.CodeInvalidValue, "File %s:%s is named twice", named[i].file.Scope, named[i].file.Name)
-		}
-		if err := c.add(i, named[i]); err != nil {
+		if err := report.take(named[i].item, c.next(i, named)); err != nil {
 			return nil, err
 		}
 	}
 	return c.plan, c.checkSum()
 }
 
-// namedFile is a file of a command with its reference.
+// next checks a file after those before it.
+func (c *planCheck) next(i int, named []namedFile) error {
+	if i > 0 && named[i].ref == named[i-1].ref {
+		return Errorf(command.CodeInvalidValue, "File %s:%s is named twice", named[i].file.Scope, named[i].file.Name)
+	}
+	return c.add(i, named[i])
+}
+
+// namedFile is a file of a command with its reference and its place in the command.
 type namedFile struct {
 	ref  didRef
 	file *command.NewFile
+	item int
 }
 
 // sortFiles finds the scopes of files and brings the files into the order of their keys.
-func sortFiles(v View, rse *RSE, files []*command.NewFile) ([]namedFile, error) {
-	named := make([]namedFile, len(files))
+func sortFiles(v View, rse *RSE, files []*command.NewFile, report *refusals) ([]namedFile, error) {
+	named := make([]namedFile, 0, len(files))
 	var scopes scopeIDs
 	for i, f := range files {
-		if f.Pfn == "" && !rse.Deterministic {
-			return nil, Errorf(command.CodeUnsupportedOperation, "PFN needed for this (non deterministic) RSE %s ", rse.Name)
-		}
-		id, found, err := scopes.find(v, f.Scope)
-		if err != nil {
+		ref, err := findNewFile(v, rse, f, &scopes)
+		if err == nil {
+			named = append(named, namedFile{ref, f, i})
+		} else if err := report.take(i, err); err != nil {
 			return nil, err
 		}
-		if !found {
-			return nil, Errorf(command.CodeScopeNotFound, "Scope '%s' of %s not found!", f.Scope, f.Name)
-		}
-		named[i] = namedFile{didRef{id, f.Name}, f}
 	}
-	byRef := func(a, b namedFile) int { return compareRefs(a.ref, b.ref) }
+	byRef := func(a, b namedFile) int { return cmp.Or(compareRefs(a.ref, b.ref), cmp.Compare(a.item, b.item)) }
 	if !slices.IsSortedFunc(named, byRef) {
 		slices.SortFunc(named, byRef)
 	}
 	return named, nil
+}
+
+// findNewFile returns the reference of a file that is to be registered.
+func findNewFile(v View, rse *RSE, f *command.NewFile, scopes *scopeIDs) (didRef, error) {
+	if f.Pfn == "" && !rse.Deterministic {
+		return didRef{}, Errorf(command.CodeUnsupportedOperation, "PFN needed for this (non deterministic) RSE %s ", rse.Name)
+	}
+	id, found, err := scopes.find(v, f.Scope)
+	if err == nil && !found {
+		err = Errorf(command.CodeScopeNotFound, "Scope '%s' of %s not found!", f.Scope, f.Name)
+	}
+	return didRef{id, f.Name}, err
 }
 
 // compareRefs orders references as their keys.
@@ -128,7 +144,7 @@ func (c *planCheck) add(i int, n namedFile) error {
 	if err != nil {
 		return err
 	}
-	planned := plannedFile{ref: n.ref, scope: f.Scope, d: &c.records[i]}
+	planned := plannedFile{ref: n.ref, scope: f.Scope, d: &c.records[i], item: n.item}
 	c.key = appendRef(append(c.key[:0], tableDID), n.ref)
 	record, found, err := c.v.Get(c.key)
 	if err != nil {

@@ -193,6 +193,112 @@ func (x *AddReplicas) GetIgnoreAvailability() bool {
 	return false
 }
 
+// AddReplicasReporting registers what it can of the files, and answers with an AddReport of those that it refused.
+type AddReplicasReporting struct {
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	Rse                string                 `protobuf:"bytes,1,opt,name=rse,proto3" json:"rse,omitempty"`
+	Files              []*NewFile             `protobuf:"bytes,2,rep,name=files,proto3" json:"files,omitempty"`
+	IgnoreAvailability bool                   `protobuf:"varint,3,opt,name=ignore_availability,json=ignoreAvailability,proto3" json:"ignore_availability,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *AddReplicasReporting) Reset() {
+	*x = AddReplicasReporting{}
+	mi := &file_replica_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddReplicasReporting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddReplicasReporting) ProtoMessage() {}
+
+func (x *AddReplicasReporting) ProtoReflect() protoreflect.Message {
+	mi := &file_replica_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddReplicasReporting.ProtoReflect.Descriptor instead.
+func (*AddReplicasReporting) Descriptor() ([]byte, []int) {
+	return file_replica_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *AddReplicasReporting) GetRse() string {
+	if x != nil {
+		return x.Rse
+	}
+	return ""
+}
+
+func (x *AddReplicasReporting) GetFiles() []*NewFile {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+func (x *AddReplicasReporting) GetIgnoreAvailability() bool {
+	if x != nil {
+		return x.IgnoreAvailability
+	}
+	return false
+}
+
+// AddReport is the answer to AddReplicasReporting.
+type AddReport struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Refused       []*AddReport_Refusal   `protobuf:"bytes,1,rep,name=refused,proto3" json:"refused,omitempty"` // in the order of the items
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddReport) Reset() {
+	*x = AddReport{}
+	mi := &file_replica_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddReport) ProtoMessage() {}
+
+func (x *AddReport) ProtoReflect() protoreflect.Message {
+	mi := &file_replica_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddReport.ProtoReflect.Descriptor instead.
+func (*AddReport) Descriptor() ([]byte, []int) {
+	return file_replica_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *AddReport) GetRefused() []*AddReport_Refusal {
+	if x != nil {
+		return x.Refused
+	}
+	return nil
+}
+
 // ReplicaChange is the new state of one replica.
 type ReplicaChange struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -206,7 +312,7 @@ type ReplicaChange struct {
 
 func (x *ReplicaChange) Reset() {
 	*x = ReplicaChange{}
-	mi := &file_replica_proto_msgTypes[2]
+	mi := &file_replica_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -218,7 +324,7 @@ func (x *ReplicaChange) String() string {
 func (*ReplicaChange) ProtoMessage() {}
 
 func (x *ReplicaChange) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[2]
+	mi := &file_replica_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -231,7 +337,7 @@ func (x *ReplicaChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaChange.ProtoReflect.Descriptor instead.
 func (*ReplicaChange) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{2}
+	return file_replica_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ReplicaChange) GetScope() string {
@@ -273,7 +379,7 @@ type UpdateReplicaStates struct {
 
 func (x *UpdateReplicaStates) Reset() {
 	*x = UpdateReplicaStates{}
-	mi := &file_replica_proto_msgTypes[3]
+	mi := &file_replica_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -285,7 +391,7 @@ func (x *UpdateReplicaStates) String() string {
 func (*UpdateReplicaStates) ProtoMessage() {}
 
 func (x *UpdateReplicaStates) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[3]
+	mi := &file_replica_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -298,7 +404,7 @@ func (x *UpdateReplicaStates) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateReplicaStates.ProtoReflect.Descriptor instead.
 func (*UpdateReplicaStates) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{3}
+	return file_replica_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *UpdateReplicaStates) GetRse() string {
@@ -326,7 +432,7 @@ type ReplicaName struct {
 
 func (x *ReplicaName) Reset() {
 	*x = ReplicaName{}
-	mi := &file_replica_proto_msgTypes[4]
+	mi := &file_replica_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -338,7 +444,7 @@ func (x *ReplicaName) String() string {
 func (*ReplicaName) ProtoMessage() {}
 
 func (x *ReplicaName) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[4]
+	mi := &file_replica_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -351,7 +457,7 @@ func (x *ReplicaName) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaName.ProtoReflect.Descriptor instead.
 func (*ReplicaName) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{4}
+	return file_replica_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ReplicaName) GetScope() string {
@@ -380,7 +486,7 @@ type DeleteReplicas struct {
 
 func (x *DeleteReplicas) Reset() {
 	*x = DeleteReplicas{}
-	mi := &file_replica_proto_msgTypes[5]
+	mi := &file_replica_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -392,7 +498,7 @@ func (x *DeleteReplicas) String() string {
 func (*DeleteReplicas) ProtoMessage() {}
 
 func (x *DeleteReplicas) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[5]
+	mi := &file_replica_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -405,7 +511,7 @@ func (x *DeleteReplicas) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteReplicas.ProtoReflect.Descriptor instead.
 func (*DeleteReplicas) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{5}
+	return file_replica_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DeleteReplicas) GetRse() string {
@@ -442,7 +548,7 @@ type ReplicaAt struct {
 
 func (x *ReplicaAt) Reset() {
 	*x = ReplicaAt{}
-	mi := &file_replica_proto_msgTypes[6]
+	mi := &file_replica_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -454,7 +560,7 @@ func (x *ReplicaAt) String() string {
 func (*ReplicaAt) ProtoMessage() {}
 
 func (x *ReplicaAt) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[6]
+	mi := &file_replica_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -467,7 +573,7 @@ func (x *ReplicaAt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaAt.ProtoReflect.Descriptor instead.
 func (*ReplicaAt) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{6}
+	return file_replica_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ReplicaAt) GetScope() string {
@@ -512,7 +618,7 @@ type DeclareBad struct {
 
 func (x *DeclareBad) Reset() {
 	*x = DeclareBad{}
-	mi := &file_replica_proto_msgTypes[7]
+	mi := &file_replica_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -524,7 +630,7 @@ func (x *DeclareBad) String() string {
 func (*DeclareBad) ProtoMessage() {}
 
 func (x *DeclareBad) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[7]
+	mi := &file_replica_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -537,7 +643,7 @@ func (x *DeclareBad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeclareBad.ProtoReflect.Descriptor instead.
 func (*DeclareBad) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{7}
+	return file_replica_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DeclareBad) GetPfns() []string {
@@ -587,7 +693,7 @@ type DeclareSuspicious struct {
 
 func (x *DeclareSuspicious) Reset() {
 	*x = DeclareSuspicious{}
-	mi := &file_replica_proto_msgTypes[8]
+	mi := &file_replica_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -599,7 +705,7 @@ func (x *DeclareSuspicious) String() string {
 func (*DeclareSuspicious) ProtoMessage() {}
 
 func (x *DeclareSuspicious) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[8]
+	mi := &file_replica_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -612,7 +718,7 @@ func (x *DeclareSuspicious) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeclareSuspicious.ProtoReflect.Descriptor instead.
 func (*DeclareSuspicious) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{8}
+	return file_replica_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DeclareSuspicious) GetPfns() []string {
@@ -646,7 +752,7 @@ type NotDeclared struct {
 
 func (x *NotDeclared) Reset() {
 	*x = NotDeclared{}
-	mi := &file_replica_proto_msgTypes[9]
+	mi := &file_replica_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -658,7 +764,7 @@ func (x *NotDeclared) String() string {
 func (*NotDeclared) ProtoMessage() {}
 
 func (x *NotDeclared) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[9]
+	mi := &file_replica_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -671,7 +777,7 @@ func (x *NotDeclared) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotDeclared.ProtoReflect.Descriptor instead.
 func (*NotDeclared) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{9}
+	return file_replica_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *NotDeclared) GetRses() []*NotDeclared_RSE {
@@ -694,7 +800,7 @@ type DeclareBadPFNs struct {
 
 func (x *DeclareBadPFNs) Reset() {
 	*x = DeclareBadPFNs{}
-	mi := &file_replica_proto_msgTypes[10]
+	mi := &file_replica_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -706,7 +812,7 @@ func (x *DeclareBadPFNs) String() string {
 func (*DeclareBadPFNs) ProtoMessage() {}
 
 func (x *DeclareBadPFNs) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[10]
+	mi := &file_replica_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -719,7 +825,7 @@ func (x *DeclareBadPFNs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeclareBadPFNs.ProtoReflect.Descriptor instead.
 func (*DeclareBadPFNs) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{10}
+	return file_replica_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DeclareBadPFNs) GetPfns() []string {
@@ -760,7 +866,7 @@ type SetTombstones struct {
 
 func (x *SetTombstones) Reset() {
 	*x = SetTombstones{}
-	mi := &file_replica_proto_msgTypes[11]
+	mi := &file_replica_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -772,7 +878,7 @@ func (x *SetTombstones) String() string {
 func (*SetTombstones) ProtoMessage() {}
 
 func (x *SetTombstones) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[11]
+	mi := &file_replica_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -785,7 +891,7 @@ func (x *SetTombstones) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetTombstones.ProtoReflect.Descriptor instead.
 func (*SetTombstones) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{11}
+	return file_replica_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SetTombstones) GetReplicas() []*ReplicaAt {
@@ -807,7 +913,7 @@ type Quarantine struct {
 
 func (x *Quarantine) Reset() {
 	*x = Quarantine{}
-	mi := &file_replica_proto_msgTypes[12]
+	mi := &file_replica_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -819,7 +925,7 @@ func (x *Quarantine) String() string {
 func (*Quarantine) ProtoMessage() {}
 
 func (x *Quarantine) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[12]
+	mi := &file_replica_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -832,7 +938,7 @@ func (x *Quarantine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantine.ProtoReflect.Descriptor instead.
 func (*Quarantine) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{12}
+	return file_replica_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Quarantine) GetRse() string {
@@ -866,7 +972,7 @@ type ExpireUnavailable struct {
 
 func (x *ExpireUnavailable) Reset() {
 	*x = ExpireUnavailable{}
-	mi := &file_replica_proto_msgTypes[13]
+	mi := &file_replica_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -878,7 +984,7 @@ func (x *ExpireUnavailable) String() string {
 func (*ExpireUnavailable) ProtoMessage() {}
 
 func (x *ExpireUnavailable) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[13]
+	mi := &file_replica_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -891,7 +997,7 @@ func (x *ExpireUnavailable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExpireUnavailable.ProtoReflect.Descriptor instead.
 func (*ExpireUnavailable) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{13}
+	return file_replica_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ExpireUnavailable) GetLimit() uint32 {
@@ -911,7 +1017,7 @@ type Expired struct {
 
 func (x *Expired) Reset() {
 	*x = Expired{}
-	mi := &file_replica_proto_msgTypes[14]
+	mi := &file_replica_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -923,7 +1029,7 @@ func (x *Expired) String() string {
 func (*Expired) ProtoMessage() {}
 
 func (x *Expired) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[14]
+	mi := &file_replica_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -936,7 +1042,7 @@ func (x *Expired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Expired.ProtoReflect.Descriptor instead.
 func (*Expired) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{14}
+	return file_replica_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Expired) GetCount() uint32 {
@@ -944,6 +1050,66 @@ func (x *Expired) GetCount() uint32 {
 		return x.Count
 	}
 	return 0
+}
+
+type AddReport_Refusal struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Item          uint32                 `protobuf:"varint,1,opt,name=item,proto3" json:"item,omitempty"` // place in AddReplicasReporting.files
+	Code          uint32                 `protobuf:"varint,2,opt,name=code,proto3" json:"code,omitempty"`
+	Message       string                 `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddReport_Refusal) Reset() {
+	*x = AddReport_Refusal{}
+	mi := &file_replica_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddReport_Refusal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddReport_Refusal) ProtoMessage() {}
+
+func (x *AddReport_Refusal) ProtoReflect() protoreflect.Message {
+	mi := &file_replica_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddReport_Refusal.ProtoReflect.Descriptor instead.
+func (*AddReport_Refusal) Descriptor() ([]byte, []int) {
+	return file_replica_proto_rawDescGZIP(), []int{3, 0}
+}
+
+func (x *AddReport_Refusal) GetItem() uint32 {
+	if x != nil {
+		return x.Item
+	}
+	return 0
+}
+
+func (x *AddReport_Refusal) GetCode() uint32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *AddReport_Refusal) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
 }
 
 type NotDeclared_RSE struct {
@@ -956,7 +1122,7 @@ type NotDeclared_RSE struct {
 
 func (x *NotDeclared_RSE) Reset() {
 	*x = NotDeclared_RSE{}
-	mi := &file_replica_proto_msgTypes[16]
+	mi := &file_replica_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -968,7 +1134,7 @@ func (x *NotDeclared_RSE) String() string {
 func (*NotDeclared_RSE) ProtoMessage() {}
 
 func (x *NotDeclared_RSE) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[16]
+	mi := &file_replica_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -981,7 +1147,7 @@ func (x *NotDeclared_RSE) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotDeclared_RSE.ProtoReflect.Descriptor instead.
 func (*NotDeclared_RSE) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{9, 0}
+	return file_replica_proto_rawDescGZIP(), []int{11, 0}
 }
 
 func (x *NotDeclared_RSE) GetRse() string {
@@ -1010,7 +1176,7 @@ type Quarantine_File struct {
 
 func (x *Quarantine_File) Reset() {
 	*x = Quarantine_File{}
-	mi := &file_replica_proto_msgTypes[17]
+	mi := &file_replica_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1022,7 +1188,7 @@ func (x *Quarantine_File) String() string {
 func (*Quarantine_File) ProtoMessage() {}
 
 func (x *Quarantine_File) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[17]
+	mi := &file_replica_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1035,7 +1201,7 @@ func (x *Quarantine_File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantine_File.ProtoReflect.Descriptor instead.
 func (*Quarantine_File) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{12, 0}
+	return file_replica_proto_rawDescGZIP(), []int{14, 0}
 }
 
 func (x *Quarantine_File) GetPath() string {
@@ -1087,7 +1253,17 @@ const file_replica_proto_rawDesc = "" +
 	"\vAddReplicas\x12\x10\n" +
 	"\x03rse\x18\x01 \x01(\tR\x03rse\x12-\n" +
 	"\x05files\x18\x02 \x03(\v2\x17.dapple.command.NewFileR\x05files\x12/\n" +
-	"\x13ignore_availability\x18\x03 \x01(\bR\x12ignoreAvailability\"c\n" +
+	"\x13ignore_availability\x18\x03 \x01(\bR\x12ignoreAvailability\"\x88\x01\n" +
+	"\x14AddReplicasReporting\x12\x10\n" +
+	"\x03rse\x18\x01 \x01(\tR\x03rse\x12-\n" +
+	"\x05files\x18\x02 \x03(\v2\x17.dapple.command.NewFileR\x05files\x12/\n" +
+	"\x13ignore_availability\x18\x03 \x01(\bR\x12ignoreAvailability\"\x95\x01\n" +
+	"\tAddReport\x12;\n" +
+	"\arefused\x18\x01 \x03(\v2!.dapple.command.AddReport.RefusalR\arefused\x1aK\n" +
+	"\aRefusal\x12\x12\n" +
+	"\x04item\x18\x01 \x01(\rR\x04item\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\rR\x04code\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"c\n" +
 	"\rReplicaChange\x12\x14\n" +
 	"\x05scope\x18\x01 \x01(\tR\x05scope\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
@@ -1159,42 +1335,47 @@ func file_replica_proto_rawDescGZIP() []byte {
 	return file_replica_proto_rawDescData
 }
 
-var file_replica_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_replica_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_replica_proto_goTypes = []any{
-	(*NewFile)(nil),             // 0: dapple.command.NewFile
-	(*AddReplicas)(nil),         // 1: dapple.command.AddReplicas
-	(*ReplicaChange)(nil),       // 2: dapple.command.ReplicaChange
-	(*UpdateReplicaStates)(nil), // 3: dapple.command.UpdateReplicaStates
-	(*ReplicaName)(nil),         // 4: dapple.command.ReplicaName
-	(*DeleteReplicas)(nil),      // 5: dapple.command.DeleteReplicas
-	(*ReplicaAt)(nil),           // 6: dapple.command.ReplicaAt
-	(*DeclareBad)(nil),          // 7: dapple.command.DeclareBad
-	(*DeclareSuspicious)(nil),   // 8: dapple.command.DeclareSuspicious
-	(*NotDeclared)(nil),         // 9: dapple.command.NotDeclared
-	(*DeclareBadPFNs)(nil),      // 10: dapple.command.DeclareBadPFNs
-	(*SetTombstones)(nil),       // 11: dapple.command.SetTombstones
-	(*Quarantine)(nil),          // 12: dapple.command.Quarantine
-	(*ExpireUnavailable)(nil),   // 13: dapple.command.ExpireUnavailable
-	(*Expired)(nil),             // 14: dapple.command.Expired
-	nil,                         // 15: dapple.command.NewFile.MetaEntry
-	(*NotDeclared_RSE)(nil),     // 16: dapple.command.NotDeclared.RSE
-	(*Quarantine_File)(nil),     // 17: dapple.command.Quarantine.File
+	(*NewFile)(nil),              // 0: dapple.command.NewFile
+	(*AddReplicas)(nil),          // 1: dapple.command.AddReplicas
+	(*AddReplicasReporting)(nil), // 2: dapple.command.AddReplicasReporting
+	(*AddReport)(nil),            // 3: dapple.command.AddReport
+	(*ReplicaChange)(nil),        // 4: dapple.command.ReplicaChange
+	(*UpdateReplicaStates)(nil),  // 5: dapple.command.UpdateReplicaStates
+	(*ReplicaName)(nil),          // 6: dapple.command.ReplicaName
+	(*DeleteReplicas)(nil),       // 7: dapple.command.DeleteReplicas
+	(*ReplicaAt)(nil),            // 8: dapple.command.ReplicaAt
+	(*DeclareBad)(nil),           // 9: dapple.command.DeclareBad
+	(*DeclareSuspicious)(nil),    // 10: dapple.command.DeclareSuspicious
+	(*NotDeclared)(nil),          // 11: dapple.command.NotDeclared
+	(*DeclareBadPFNs)(nil),       // 12: dapple.command.DeclareBadPFNs
+	(*SetTombstones)(nil),        // 13: dapple.command.SetTombstones
+	(*Quarantine)(nil),           // 14: dapple.command.Quarantine
+	(*ExpireUnavailable)(nil),    // 15: dapple.command.ExpireUnavailable
+	(*Expired)(nil),              // 16: dapple.command.Expired
+	nil,                          // 17: dapple.command.NewFile.MetaEntry
+	(*AddReport_Refusal)(nil),    // 18: dapple.command.AddReport.Refusal
+	(*NotDeclared_RSE)(nil),      // 19: dapple.command.NotDeclared.RSE
+	(*Quarantine_File)(nil),      // 20: dapple.command.Quarantine.File
 }
 var file_replica_proto_depIdxs = []int32{
-	15, // 0: dapple.command.NewFile.meta:type_name -> dapple.command.NewFile.MetaEntry
+	17, // 0: dapple.command.NewFile.meta:type_name -> dapple.command.NewFile.MetaEntry
 	0,  // 1: dapple.command.AddReplicas.files:type_name -> dapple.command.NewFile
-	2,  // 2: dapple.command.UpdateReplicaStates.files:type_name -> dapple.command.ReplicaChange
-	4,  // 3: dapple.command.DeleteReplicas.files:type_name -> dapple.command.ReplicaName
-	6,  // 4: dapple.command.DeclareBad.replicas:type_name -> dapple.command.ReplicaAt
-	6,  // 5: dapple.command.DeclareSuspicious.replicas:type_name -> dapple.command.ReplicaAt
-	16, // 6: dapple.command.NotDeclared.rses:type_name -> dapple.command.NotDeclared.RSE
-	6,  // 7: dapple.command.SetTombstones.replicas:type_name -> dapple.command.ReplicaAt
-	17, // 8: dapple.command.Quarantine.files:type_name -> dapple.command.Quarantine.File
-	9,  // [9:9] is the sub-list for method output_type
-	9,  // [9:9] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	0,  // 2: dapple.command.AddReplicasReporting.files:type_name -> dapple.command.NewFile
+	18, // 3: dapple.command.AddReport.refused:type_name -> dapple.command.AddReport.Refusal
+	4,  // 4: dapple.command.UpdateReplicaStates.files:type_name -> dapple.command.ReplicaChange
+	6,  // 5: dapple.command.DeleteReplicas.files:type_name -> dapple.command.ReplicaName
+	8,  // 6: dapple.command.DeclareBad.replicas:type_name -> dapple.command.ReplicaAt
+	8,  // 7: dapple.command.DeclareSuspicious.replicas:type_name -> dapple.command.ReplicaAt
+	19, // 8: dapple.command.NotDeclared.rses:type_name -> dapple.command.NotDeclared.RSE
+	8,  // 9: dapple.command.SetTombstones.replicas:type_name -> dapple.command.ReplicaAt
+	20, // 10: dapple.command.Quarantine.files:type_name -> dapple.command.Quarantine.File
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_replica_proto_init() }
@@ -1208,7 +1389,7 @@ func file_replica_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_replica_proto_rawDesc), len(file_replica_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

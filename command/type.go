@@ -59,6 +59,8 @@ const (
 	TypeSetTombstones       Type = 76
 	TypeQuarantine          Type = 77
 	TypeExpireUnavailable   Type = 78
+	// TypeAddReplicasReporting is AddReplicas for a caller that wants what can be had.
+	TypeAddReplicasReporting Type = 79
 )
 
 // String returns the name of the command, or its number where the number has none.
@@ -143,4 +145,5 @@ var types = [...]typeRow{
 	{TypeSetTombstones, "SetTombstones"},
 	{TypeQuarantine, "Quarantine"},
 	{TypeExpireUnavailable, "ExpireUnavailable"},
+	{TypeAddReplicasReporting, "AddReplicasReporting"},
 }

@@ -67,6 +67,7 @@ var registry = [...]row{
 	of(command.TypeSetTombstones, catalogue.SetTombstones),
 	of(command.TypeQuarantine, catalogue.Quarantine),
 	of(command.TypeExpireUnavailable, catalogue.ExpireUnavailable),
+	of(command.TypeAddReplicasReporting, catalogue.AddReplicasReporting),
 }
 
 // registered finds rows by number.

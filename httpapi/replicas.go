@@ -40,14 +40,23 @@ func (s *Server) unnamedDID(c *gin.Context) {
 	s.fail(c, catalogue.Errorf(command.CodeUnparsablePath, "Could not parse '/%s' into scope and name.", c.Param("scope")))
 }
 
-// addReplicas registers replicas of files at an RSE.
+// addReplicas registers replicas of files at an RSE, all or none; with ?on_error=report those that can be.
 func (s *Server) addReplicas(c *gin.Context) {
+	mode := c.DefaultQuery("on_error", "fail")
+	if mode != "fail" && mode != "report" {
+		s.fail(c, catalogue.Errorf(command.CodeInvalidValue, "'on_error' is fail or report, not '%.64s'", mode))
+		return
+	}
 	message := &command.AddReplicas{}
 	ok := s.decodeFiles(c, &message.Rse, &message.IgnoreAvailability, func(files []byte) (err error) {
 		message.Files, err = decodeNewFiles(files, s.limits.Items)
 		return err
 	})
 	if !ok {
+		return
+	}
+	if mode == "report" {
+		s.addReporting(c, message)
 		return
 	}
 	if _, ok := s.propose(c, command.TypeAddReplicas, message); ok {

@@ -1,0 +1,63 @@
+package catalogue
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"dapple/command"
+)
+
+// maxRefusalText bounds the message about one item: results are kept with the session until the node has them.
+const maxRefusalText = 200
+
+// refusals gathers what is wrong with single items of a registration that reports instead of failing whole. A nil one gathers
+// nothing: the first refusal fails the command.
+type refusals struct{ list []*command.AddReport_Refusal }
+
+// take gathers a refusal of the domain; it returns what fails the command as a whole.
+func (r *refusals) take(item int, err error) error {
+	var refusal *Error
+	if err == nil || r == nil || !errors.As(err, &refusal) {
+		return err
+	}
+	text := refusal.Message
+	r.list = append(r.list, &command.AddReport_Refusal{
+		Item: uint32(item), Code: uint32(refusal.Code), Message: strings.ToValidUTF8(text[:min(len(text), maxRefusalText)], ""),
+	})
+	return nil
+}
+
+// encode returns the report in the order of the items.
+func (r *refusals) encode() ([]byte, error) {
+	slices.SortFunc(r.list, func(a, b *command.AddReport_Refusal) int { return cmp.Compare(a.Item, b.Item) })
+	return proto.MarshalOptions{Deterministic: true}.Marshal(&command.AddReport{Refused: r.list})
+}
+
+// dropUnauthorized takes the new files out of the plan in whose scope the issuer may make no DIDs.
+func (p *replicaPlan) dropUnauthorized(v View, at Stamp, report *refusals) error {
+	kept := p.files[:0]
+	decided := map[string]error{}
+	for i := range p.files {
+		f := p.files[i]
+		if !f.isNew {
+			kept = append(kept, f)
+			continue
+		}
+		refusal, known := decided[f.scope]
+		if !known {
+			refusal = Authorize(v, at.Issuer, ActionAddDIDs, f.scope)
+			decided[f.scope] = refusal
+		}
+		if refusal == nil {
+			kept = append(kept, f)
+		} else if err := report.take(f.item, refusal); err != nil {
+			return err
+		}
+	}
+	p.files = kept
+	return nil
+}

@@ -14,8 +14,8 @@ type listedRSE struct {
 
 // listedProtocol is a protocol in the domain in which it is shown.
 type listedProtocol struct {
-	domain, scheme string
-	priority       int
+	domain, scheme, host string
+	priority             int
 	// prefix is the PFN up to the file's path; keepSlash is set where the path goes after it as it is.
 	prefix    string
 	keepSlash bool
@@ -95,7 +95,7 @@ func newListedProtocol(p *Protocol, domain string) listedProtocol {
 	priority, _ := p.Priority(OperationRead, domain)
 	prefix := p.PFN("")
 	return listedProtocol{
-		domain: domain, scheme: p.Scheme, priority: priority,
+		domain: domain, scheme: p.Scheme, host: p.host(), priority: priority,
 		prefix: prefix, keepSlash: p.PFN("/x") != prefix+"x",
 	}
 }

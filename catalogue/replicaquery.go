@@ -45,12 +45,25 @@ type ListedFile struct {
 	Replicas []ListedReplica
 	// Parents are the collections above the file, nearest first, where asked for.
 	Parents []DIDName
+	ref     ListedRef
 }
+
+// ListedRef names a file of a list, to be kept and shown again.
+type ListedRef struct {
+	ref didRef
+	// direct is set on a file that was asked for by name.
+	direct bool
+}
+
+// Ref returns what stays valid of a file when the visit is over, for ReplicaList.Show.
+func (f *ListedFile) Ref() ListedRef { return f.ref }
 
 // ListedPFN is one way to read a file.
 type ListedPFN struct {
 	PFN string
 	RSE *RSE
+	// Host is the PFN's host.
+	Host string
 	// Domain is "lan", "wan", or "zip" for a file in an archive.
 	Domain string
 	// ClientExtract is set where the client has to take the file out of the archive.
@@ -158,20 +171,42 @@ func (l *ReplicaList) Each(visit func(*ListedFile) (more bool, err error)) error
 	return nil
 }
 
-// file lists the file in l.d, which was asked for by name.
-func (l *ReplicaList) file(ref didRef, visit func(*ListedFile) (bool, error)) (bool, error) {
-	if err := l.begin(ref); err != nil {
-		return false, err
-	}
-	if err := l.replicas(&l.d, ref); err != nil {
-		return false, err
-	}
-	if l.d.Constituent && l.q.ResolveArchives {
-		if err := l.archives(ref); err != nil {
-			return false, err
+// Show visits files that Each has visited once more, until visit returns false or an error.
+func (l *ReplicaList) Show(files []ListedRef, visit func(*ListedFile) (more bool, err error)) error {
+	for _, f := range files {
+		if found, err := loadDIDInto(l.v, f.ref, &l.d); err != nil || !found {
+			return err
+		}
+		if err := l.fill(f); err != nil {
+			return err
+		}
+		if more, err := l.finish(f.ref, visit); err != nil || !more {
+			return err
 		}
 	}
+	return nil
+}
+
+// file lists the file in l.d, which was asked for by name.
+func (l *ReplicaList) file(ref didRef, visit func(*ListedFile) (bool, error)) (bool, error) {
+	if err := l.fill(ListedRef{ref, true}); err != nil {
+		return false, err
+	}
 	return l.finish(ref, visit)
+}
+
+// fill makes the row of the file in l.d. Archives count for files alone that are asked for by name.
+func (l *ReplicaList) fill(f ListedRef) error {
+	if err := l.begin(f); err != nil {
+		return err
+	}
+	if err := l.replicas(&l.d, f.ref); err != nil {
+		return err
+	}
+	if f.direct && l.d.Constituent && l.q.ResolveArchives {
+		return l.archives(f.ref)
+	}
+	return nil
 }
 
 // collection lists the files of the dataset in l.d, or of all datasets under the container.
@@ -189,10 +224,7 @@ func (l *ReplicaList) collection(ref didRef, visit func(*ListedFile) (bool, erro
 			if found, err := loadDIDInto(l.v, child, &l.d); err != nil || !found {
 				return true, err
 			}
-			if err := l.begin(child); err != nil {
-				return false, err
-			}
-			if err := l.replicas(&l.d, child); err != nil {
+			if err := l.fill(ListedRef{child, false}); err != nil {
 				return false, err
 			}
 			if len(l.row.Replicas) == 0 {
@@ -224,13 +256,13 @@ func (l *ReplicaList) isListed(dataset, file didRef) (listed bool, err error) {
 }
 
 // begin starts the row of the file in l.d.
-func (l *ReplicaList) begin(ref didRef) error {
-	scope, err := l.names.name(l.v, ref.scope)
+func (l *ReplicaList) begin(f ListedRef) error {
+	scope, err := l.names.name(l.v, f.ref.scope)
 	if err != nil {
 		return err
 	}
 	l.row = ListedFile{
-		Scope: scope, Name: ref.name, Bytes: l.d.Bytes, Adler32: l.d.Adler32, MD5: l.d.MD5,
+		ref: f, Scope: scope, Name: f.ref.name, Bytes: l.d.Bytes, Adler32: l.d.Adler32, MD5: l.d.MD5,
 		PFNs: l.row.PFNs[:0], Replicas: l.row.Replicas[:0], Parents: l.row.Parents[:0],
 	}
 	return nil
@@ -275,7 +307,7 @@ func (l *ReplicaList) replicas(d *DID, ref didRef) error {
 		path := l.paths.path(rse, r)
 		for j := range rse.protocols {
 			p := &rse.protocols[j]
-			l.row.PFNs = append(l.row.PFNs, ListedPFN{PFN: p.pfn(path), RSE: rse.rse, Domain: p.domain, priority: p.priority})
+			l.row.PFNs = append(l.row.PFNs, ListedPFN{PFN: p.pfn(path), RSE: rse.rse, Host: p.host, Domain: p.domain, priority: p.priority})
 		}
 	}
 	return nil
@@ -306,7 +338,7 @@ func (l *ReplicaList) archives(file didRef) error {
 			l.addState(rse.rse, r.State)
 			for _, p := range rse.forArchives(l) {
 				pfn := ListedPFN{
-					PFN: withQuery(p.pfn(l.paths.path(rse, r)), "xrdcl.unzip", file.name), RSE: rse.rse,
+					PFN: withQuery(p.pfn(l.paths.path(rse, r)), "xrdcl.unzip", file.name), RSE: rse.rse, Host: p.host,
 					Domain: domainZip, priority: p.priority, ClientExtract: true,
 				}
 				if p.scheme == schemeRoot {

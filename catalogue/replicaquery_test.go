@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -128,6 +129,32 @@ func TestListCollections(t *testing.T) {
 		require.Equal(t, named("ds2", "inner", "second", "outer"), f.Parents)
 		return true, nil
 	}))
+}
+
+// What Each has visited can be shown again, alike: also a file of a collection whose archives do not count.
+func TestListShowsAgain(t *testing.T) {
+	s := newListStore(t)
+	s.collections(TypeDataset, "ds")
+	s.attach("ds", "f1", "f2")
+	s.add("THREE", newFile("pack.zip"))
+	didDo(s, "root", AttachDIDs, pack("pack.zip", sized("f1", 10), sized("f3", 10)))
+	list, err := NewReplicaList(s.tx, ReplicaQuery{DIDs: named("f3", "ds"), ResolveArchives: true})
+	require.NoError(t, err)
+	var refs []ListedRef
+	var first, second [][]ListedPFN
+	require.NoError(t, list.Each(func(f *ListedFile) (bool, error) {
+		refs, first = append(refs, f.Ref()), append(first, slices.Clone(f.PFNs))
+		return true, nil
+	}))
+	show := func(f *ListedFile) (bool, error) {
+		second = append(second, slices.Clone(f.PFNs))
+		return len(second) < 3, nil
+	}
+	require.NoError(t, list.Show(refs, show))
+	require.Equal(t, first, second)
+	require.Len(t, first, 3)
+	require.NoError(t, list.Show(refs, show))
+	require.Len(t, second, 4, "it stops when told")
 }
 
 func TestListStops(t *testing.T) {

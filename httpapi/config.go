@@ -29,6 +29,9 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// OIDC maps the URL of each issuer whose tokens are taken to the audience that they must have.
 	OIDC map[string]string
+	// GeoIPDatabase is a file with the places of addresses, in MaxMind's format with cities; with it the PFNs of a file come in
+	// the order of their distance from the client. "" for none.
+	GeoIPDatabase string
 	// Logger takes what an operator should read; nil is slog.Default().
 	Logger *slog.Logger
 	// Registry takes the server's metrics and is what /metrics shows; nil is a new one.

@@ -2,9 +2,6 @@ package httpapi
 
 import (
 	"encoding/json"
-	"math/rand/v2"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -19,9 +16,10 @@ type replicaListing struct {
 	// metalink is set where the answer is XML, with brief URLs and the catalogue's name in glfn.
 	metalink, brief bool
 	glfn            string
-	// limit is the largest number of PFNs a file, -1 for all; random shuffles them.
+	// limit is the largest number of PFNs a file, -1 for all; sort is their order for that client.
 	limit  int
-	random bool
+	sort   string
+	client clientLocation
 	// sample is the number of files to choose at random, 0 for all.
 	sample int
 }
@@ -30,7 +28,6 @@ type replicaListing struct {
 var metalinkSchemes = [...]string{"root", "davs", "http", "https", "file", "storm", "srm+https", "scp", "rsync", "rclone", "magnet"}
 
 const (
-	sortRandom   = "random"
 	domainNone   = "none"
 	maxPFNsAFile = -1
 )
@@ -86,15 +83,10 @@ func (s *Server) listReplicas(c *gin.Context) {
 // readQuery reads what the query string says; sort is what the body says.
 func (l *replicaListing) readQuery(c *gin.Context, sort string) (err error) {
 	sort = c.DefaultQuery("select", sort)
-	sort = c.DefaultQuery("sort", sort)
-	switch sort {
-	case "", "geoip", "custom_table": // without a map of places or distances: by priority
-	case sortRandom:
-		l.random = true
-	default:
-		return catalogue.Errorf(command.CodeUnsupportedSort,
-			"Sorting algorithm: %.64s is not supported. Supported protocols: ['geoip', 'custom_table', 'random']", sort)
+	if l.sort, err = checkSort(c.DefaultQuery("sort", sort)); err != nil {
+		return err
 	}
+	l.client.address = clientAddress(c)
 	if l.metalink && l.query.Schemes == nil {
 		l.query.Schemes = metalinkSchemes[:]
 	}
@@ -138,16 +130,17 @@ func (l *replicaListing) readBody(fields object, limit int) (err error) {
 			return err
 		}
 	}
-	if q.Site, err = clientSite(fields); err != nil {
+	if l.client, err = readClientLocation(fields); err != nil {
 		return err
 	}
+	q.Site = l.client.site
 	if _, err = fields.optionalInt("signature_lifetime", 0); err != nil {
 		return err
 	}
 	if q.UpdatedAfter, err = updatedAfter(fields); err != nil {
 		return err
 	}
-	l.sample, err = sampleSize(fields)
+	l.sample, err = sampleSize(fields, limit)
 	return err
 }
 
@@ -162,15 +155,6 @@ func listedSchemes(fields object, limit int) ([]string, error) {
 		return nil, nil
 	}
 	return strings.Split(text, ","), nil
-}
-
-// clientSite reads the site out of client_location.
-func clientSite(fields object) (string, error) {
-	location, err := fields.optionalObject("client_location")
-	if err != nil {
-		return "", err
-	}
-	return location.optionalString("site")
 }
 
 // updatedAfter reads a time as text or as seconds since 1970.
@@ -194,19 +178,6 @@ func updatedAfter(fields object) (int64, error) {
 	return parseTime(key, text)
 }
 
-// sampleSize reads nrandom, a number that may come as text.
-func sampleSize(fields object) (int, error) {
-	const key = "nrandom"
-	if !fields.has(key) {
-		return 0, nil
-	}
-	n, err := strconv.ParseUint(strings.Trim(string(fields[key]), `"`), 10, 31)
-	if err != nil {
-		return 0, catalogue.Errorf(command.CodeInvalidValue, "'%s' must be a whole number from 0 on, not %s", key, abridge(fields[key]))
-	}
-	return int(n), nil
-}
-
 // sendReplicas streams the list.
 func (s *Server) sendReplicas(c *gin.Context, l *replicaListing) {
 	v, ok := s.view(c)
@@ -215,6 +186,11 @@ func (s *Server) sendReplicas(c *gin.Context, l *replicaListing) {
 	}
 	defer v.Close()
 	list, err := catalogue.NewReplicaList(v, l.query)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	sorter, err := s.newSorter(c.Request.Context(), v, l)
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -229,7 +205,12 @@ func (s *Server) sendReplicas(c *gin.Context, l *replicaListing) {
 		encode = (&replicaEncoder{rses: map[*catalogue.RSE][]byte{}, limit: l.limit, parents: l.query.ResolveParents}).appendFile
 	}
 	if err == nil {
-		err = l.send(st, list, encode)
+		err = l.send(st, list, func(f *catalogue.ListedFile) (bool, error) {
+			if err := sorter.sort(f.PFNs); err != nil {
+				return false, err
+			}
+			return true, st.put(encode(st.open(), f))
+		})
 	}
 	if err == nil && l.metalink {
 		err = st.put(append(st.open(), metalinkTail...))
@@ -238,46 +219,13 @@ func (s *Server) sendReplicas(c *gin.Context, l *replicaListing) {
 }
 
 // send streams the files of the list, or a sample of them.
-func (l *replicaListing) send(st *stream, list *catalogue.ReplicaList, encode func([]byte, *catalogue.ListedFile) []byte) error {
-	var (
-		sample [][]byte
-		seen   int
-	)
-	err := list.Each(func(f *catalogue.ListedFile) (bool, error) {
-		if l.random {
-			shufflePFNs(f.PFNs, !l.brief)
-		}
-		if l.sample == 0 {
-			return true, st.put(encode(st.open(), f))
-		}
-		// Reservoir sampling: after n files each of them is in the sample with the same probability.
-		seen++
-		if len(sample) < l.sample {
-			sample = append(sample, encode(nil, f))
-		} else if i := rand.IntN(seen); i < l.sample {
-			sample[i] = encode(sample[i][:0], f)
-		}
-		return true, st.server.alive(st.c)
-	})
-	for _, file := range sample {
-		if err == nil {
-			err = st.put(append(st.open(), file...))
-		}
+func (l *replicaListing) send(st *stream, list *catalogue.ReplicaList, show func(*catalogue.ListedFile) (bool, error)) error {
+	if l.sample == 0 {
+		return list.Each(show)
 	}
-	return err
-}
-
-// alive returns an error once the client has gone away: a sample sends nothing before it has seen every file.
-func (s *Server) alive(c *gin.Context) error { return c.Request.Context().Err() }
-
-// shufflePFNs brings PFNs into a random order; keepLocal leaves the local ones in front.
-func shufflePFNs(pfns []catalogue.ListedPFN, keepLocal bool) {
-	if keepLocal {
-		local := slices.IndexFunc(pfns, func(p catalogue.ListedPFN) bool { return p.Domain != catalogue.DomainLAN })
-		if local < 0 {
-			return
-		}
-		pfns = pfns[local:]
+	sample, err := sampleFiles(list, l.sample, st.c.Request.Context().Err)
+	if err != nil {
+		return err
 	}
-	rand.Shuffle(len(pfns), func(i, j int) { pfns[i], pfns[j] = pfns[j], pfns[i] })
+	return list.Show(sample, show)
 }

@@ -32,14 +32,15 @@ func replicaCommands() executors {
 		command.TypeDeclareBadPFNs:       execute(catalogue.DeclareBadPFNs),
 		command.TypeSetTombstones:        execute(catalogue.SetTombstones),
 		command.TypeQuarantine:           execute(catalogue.Quarantine),
+		command.TypeSetDistance:          execute(catalogue.SetDistance),
 	}
 }
 
 // newReplicaServer has the scope s, the account joe, the RSE ONE with the files s:a and s:dir/b, the RSE TWO with s:a, and the RSE ND,
 // which is not deterministic.
-func newReplicaServer(t *testing.T) *testServer {
+func newReplicaServer(t *testing.T, configure ...func(*Config)) *testServer {
 	t.Helper()
-	ts := newTestServer(t, replicaCommands())
+	ts := newTestServer(t, replicaCommands(), configure...)
 	ts.command(command.TypeGenesis, &command.Genesis{
 		ClusterId: testCluster[:], RootIdentity: "ddmlab", RootPassword: "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA",
 		KeyId: "k", KeySeed: make([]byte, 32),
@@ -74,14 +75,19 @@ func (ts *testServer) pfns(body string) map[string][]string {
 	all := map[string][]string{}
 	for _, line := range ts.do("POST", "/replicas/list", body).want(ts.t, 200, "").lines(ts.t) {
 		file := line.(map[string]any)
-		pfns := file["pfns"].(map[string]any)
-		ordered := make([]string, len(pfns))
-		for pfn, fields := range pfns {
-			ordered[int(fields.(map[string]any)["priority"].(float64))-1] = pfn
-		}
-		all[file["name"].(string)] = ordered
+		all[file["name"].(string)] = inOrder(line)
 	}
 	return all
+}
+
+// inOrder returns the PFNs of a listed file in order of priority.
+func inOrder(line any) []string {
+	pfns := line.(map[string]any)["pfns"].(map[string]any)
+	ordered := make([]string, len(pfns))
+	for pfn, fields := range pfns {
+		ordered[int(fields.(map[string]any)["priority"].(float64))-1] = pfn
+	}
+	return ordered
 }
 
 const (
@@ -304,6 +310,7 @@ func TestSamples(t *testing.T) {
 		}
 	}
 	require.Greater(t, len(names), 20, "samples are not spread")
+	ts.do("POST", "/replicas/list", fmt.Sprintf(`{"nrandom": %d, "dids": []}`, ts.limits.Items+1)).want(t, 413, "InvalidRequest")
 	require.Len(t, ts.do("POST", "/replicas/list", `{"nrandom": 99, "dids": [`+strings.Join(dids, ",")+`]}`).lines(t), 50)
 }
 

@@ -35,6 +35,8 @@ type Server struct {
 	resolver      *resolver
 	engine        *gin.Engine
 	http          *http.Server
+	// places is nil where no database tells where hosts are.
+	places *places
 	// tlsFiles is nil where plain HTTP is served.
 	tlsFiles       *tlsStore
 	trustedProxies []netip.Prefix
@@ -58,6 +60,11 @@ func New(cfg Config) (*Server, error) {
 	s.gate = newGate(cfg.Limits.Logins)
 	s.bodies.limit = cfg.Limits.BodiesInFlight
 	var err error
+	if cfg.GeoIPDatabase != "" {
+		if s.places, err = openPlaces(cfg.GeoIPDatabase); err != nil {
+			return nil, fmt.Errorf("httpapi: %w", err)
+		}
+	}
 	if s.loginLimit, err = newLoginLimit(cfg.Limits.LoginFailures, cfg.Limits.LoginInterval); err != nil {
 		return nil, fmt.Errorf("httpapi: %w", err)
 	}

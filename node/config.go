@@ -48,6 +48,9 @@ type Config struct {
 	MaxItems, MaxConnections, LoginFailures                  int
 	LoginInterval                                            time.Duration
 
+	// GeoIPDatabase is a file with the places of addresses, by which the API sorts replicas; "" for none.
+	GeoIPDatabase string
+
 	// Settings of consensus; 0 is the default of package cluster.
 	HeartbeatTimeout, ElectionTimeout, LeaseTimeout time.Duration
 	LogBytes                                        int

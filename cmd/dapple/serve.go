@@ -41,6 +41,8 @@ type serveCmd struct {
 	TrustedProxy []string          `help:"Addresses or networks of proxies whose word is taken for a client's address and certificate." placeholder:"CIDR"`
 	OIDCIssuer   map[string]string `help:"Issuers whose OpenID Connect tokens are taken, each with the audience that they must have." placeholder:"URL=AUDIENCE"`
 
+	GeoIPDatabase string `name:"geoip-database" env:"DAPPLE_GEOIP_DATABASE" help:"File with the places of addresses (GeoLite2-City.mmdb): replicas are listed nearest to the client first." placeholder:"FILE"`
+
 	Tuning tuning `embed:""`
 
 	LogLevel  slog.Level `default:"info" help:"debug, info, warn or error."`
@@ -109,7 +111,7 @@ func (c *serveCmd) nodeConfig(logger *slog.Logger) node.Config {
 		TLSCert: c.ClusterTLSCert, TLSKey: c.ClusterTLSKey, TLSCA: c.ClusterTLSCA,
 		HTTPTLSCert: c.HTTPTLSCert, HTTPTLSKey: c.HTTPTLSKey, HTTPClientCA: c.HTTPClientCA,
 		TrustedProxies: c.TrustedProxy, OIDCIssuers: c.OIDCIssuer,
-		Logger: logger, Version: version.String(),
+		GeoIPDatabase: c.GeoIPDatabase, Logger: logger, Version: version.String(),
 	}
 	c.Tuning.apply(&cfg)
 	return cfg

@@ -29,8 +29,8 @@ func (r *DatasetReplica) add(bytes uint64, replica *Replica) {
 }
 
 // ListDatasetReplicas visits the RSEs at which files of a dataset are available, in the order of their numbers: first by their own
-// replicas, then by those of archives that they are in. A DID that is unknown or no dataset has none.
-func ListDatasetReplicas(v View, scope, name string, visit func(*DatasetReplica) error) error {
+// replicas, then, where deep is set, by those of archives that they are in. A DID that is unknown or no dataset has none.
+func ListDatasetReplicas(v View, scope, name string, deep bool, visit func(*DatasetReplica) error) error {
 	id, found, err := findScopeID(v, scope)
 	if err != nil || !found {
 		return err
@@ -49,7 +49,7 @@ func ListDatasetReplicas(v View, scope, name string, visit func(*DatasetReplica)
 		for i := range file.Replicas {
 			own.add(file.Bytes, &file.Replicas[i])
 		}
-		if !file.Constituent {
+		if !deep || !file.Constituent {
 			return true, nil
 		}
 		return true, archived.addArchives(v, child, file.Bytes)

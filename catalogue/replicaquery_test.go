@@ -273,12 +273,12 @@ func TestDatasetReplicas(t *testing.T) {
 		}
 		return nil
 	}
-	require.NoError(t, ListDatasetReplicas(s.tx, "s", "ds", collect))
+	require.NoError(t, ListDatasetReplicas(s.tx, "s", "ds", true, collect))
 	part := DatasetReplica{Length: 3, Bytes: 30, AvailableLength: 1, AvailableBytes: 10}
 	require.False(t, part.Complete())
 	require.Equal(t, map[string]DatasetReplica{"ds@ONE": part, "ds@TWO": part, "ds@THREE": part}, all)
 	for _, name := range []string{"c", "f1", "no"} {
-		require.NoError(t, ListDatasetReplicas(s.tx, "s", name, func(*DatasetReplica) error { t.Fatal(name); return nil }))
+		require.NoError(t, ListDatasetReplicas(s.tx, "s", name, true, func(*DatasetReplica) error { t.Fatal(name); return nil }))
 	}
 
 	clear(all)
@@ -295,10 +295,12 @@ func TestDatasetReplicasInArchives(t *testing.T) {
 	didDo(s, "root", AttachDIDs, pack("pack.zip", sized("f1", 10), sized("f2", 10)))
 	s.collections(TypeDataset, "ds")
 	s.attach("ds", "f1", "f2")
-	var all []string
-	require.NoError(t, ListDatasetReplicas(s.tx, "s", "ds", func(r *DatasetReplica) error {
-		all = append(all, r.RSE.Name+strings.Repeat("+", int(r.AvailableLength)))
-		return nil
-	}))
-	require.Equal(t, []string{"ONE++", "TWO+", "TWO++"}, all)
+	for deep, want := range map[bool][]string{false: {"ONE++", "TWO+"}, true: {"ONE++", "TWO+", "TWO++"}} {
+		var all []string
+		require.NoError(t, ListDatasetReplicas(s.tx, "s", "ds", deep, func(r *DatasetReplica) error {
+			all = append(all, r.RSE.Name+strings.Repeat("+", int(r.AvailableLength)))
+			return nil
+		}))
+		require.Equal(t, want, all, "deep: %v", deep)
+	}
 }

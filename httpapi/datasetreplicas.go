@@ -9,16 +9,34 @@ import (
 	"dapple/command"
 )
 
-// listDatasetReplicas tells how much of a dataset is available at which RSE. It always looks at the files, so that deep makes
-// no difference.
+// listDatasetReplicas tells how much of a dataset is available at which RSE. It always looks at the files; deep looks into archives
+// too.
 func (s *Server) listDatasetReplicas(c *gin.Context) {
 	scope, name := didParam(c)
+	deep, err := deepQuery(c)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
 	s.sendDatasetReplicas(c, func(v View, send func(*catalogue.DatasetReplica) error) error {
-		return catalogue.ListDatasetReplicas(v, scope, name, send)
+		return catalogue.ListDatasetReplicas(v, scope, name, deep, send)
 	})
 }
 
-// listManyDatasetReplicas is listDatasetReplicas for many datasets.
+// deepQuery reads the parameter deep, a boolean in any of the usual spellings.
+func deepQuery(c *gin.Context) (bool, error) {
+	const key = "deep"
+	switch text := catalogue.NormalizeAttribute(c.Query(key)); text {
+	case "", "0", "false":
+		return false, nil
+	case "1", "true":
+		return true, nil
+	default:
+		return false, catalogue.Errorf(command.CodeInvalidValue, "'%s' must be a boolean, not %.64s", key, text)
+	}
+}
+
+// listManyDatasetReplicas is listDatasetReplicas for many datasets; one that is named twice is listed once.
 func (s *Server) listManyDatasetReplicas(c *gin.Context) {
 	fields, ok := s.decodeScanned(c)
 	if !ok {
@@ -37,8 +55,13 @@ func (s *Server) listManyDatasetReplicas(c *gin.Context) {
 		return
 	}
 	s.sendDatasetReplicas(c, func(v View, send func(*catalogue.DatasetReplica) error) error {
+		listed := make(map[catalogue.DIDName]bool, len(names))
 		for _, n := range names {
-			if err := catalogue.ListDatasetReplicas(v, n.Scope, n.Name, send); err != nil {
+			if listed[n] {
+				continue
+			}
+			listed[n] = true
+			if err := catalogue.ListDatasetReplicas(v, n.Scope, n.Name, false, send); err != nil {
 				return err
 			}
 		}

@@ -162,7 +162,7 @@ func TestMessagesInHeaders(t *testing.T) {
 
 func TestUnknownPathsAndMethods(t *testing.T) {
 	ts := newTestServer(t, nil)
-	for _, path := range []string{"/", "/nowhere", "/ping/x", "//ping", "/pin", "/auth", "/openapi.json"} {
+	for _, path := range []string{"/", "/nowhere", "/ping/x", "//ping", "/pin", "/auth", "/openapi"} {
 		got := ts.do("GET", path, "").want(t, 404, "")
 		require.Equal(t, "text/html; charset=utf-8", got.Header().Get("Content-Type"), path)
 	}

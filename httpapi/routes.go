@@ -31,6 +31,7 @@ const (
 func (s *Server) routes() []route {
 	return slices.Concat(
 		s.systemRoutes(),
+		s.documentRoutes(),
 		s.authRoutes(),
 		s.accountRoutes(),
 		s.rseRoutes(),

@@ -43,6 +43,7 @@ type Server struct {
 	issuers        map[string]*oidcIssuer
 	loginLimit     *loginLimit
 	compressors    compressors
+	document       *apiDocument
 }
 
 // New makes a server. It fails on a configuration that lacks something, and where the registry has its metrics already.
@@ -82,6 +83,9 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("httpapi: %w", err)
 	}
 	s.metricsPage = newMetricsPage(cfg.Registry)
+	if s.document, err = newAPIDocument(); err != nil {
+		return nil, fmt.Errorf("httpapi: %w", err)
+	}
 	if s.resolver, err = newResolver(s.routes()); err != nil {
 		return nil, fmt.Errorf("httpapi: %w", err)
 	}

@@ -38,6 +38,9 @@ func play(t *testing.T, urls []string) {
 	stories, err := Load("testdata/*.json")
 	require.NoError(t, err)
 	player := NewPlayer(urls, testcluster.User, testcluster.Password)
+	contract, err := LoadContract(t.Context(), urls[0])
+	require.NoError(t, err)
+	player.Hold(contract)
 	steps := 0
 	for i := range stories {
 		story := &stories[i]

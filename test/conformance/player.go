@@ -22,6 +22,8 @@ type Player struct {
 	turn    int
 	tokens  map[identity]string
 	values  map[string]string
+	// contract is what every answer is checked against, nil for nothing.
+	contract *Contract
 }
 
 // Failure is a step that did not go as recorded.
@@ -104,8 +106,14 @@ func (p *Player) playStep(ctx context.Context, step *Step) string {
 	if err != nil {
 		return err.Error()
 	}
-	return check(step, want, got)
+	if why := check(step, want, got); why != "" || p.contract == nil {
+		return why
+	}
+	return p.contract.check(step.Request.Method, p.fill(step.Request.Path), body, got)
 }
+
+// Hold makes the player check every answer against a document too.
+func (p *Player) Hold(contract *Contract) { p.contract = contract }
 
 // filled returns an expectation with the captured values filled in.
 func (p *Player) filled(e Expect) (Expect, error) {

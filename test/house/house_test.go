@@ -28,6 +28,8 @@ var forbidden = map[string][]string{
 		"github.com/hashicorp/raft", "github.com/cockroachdb/pebble",
 	},
 	"node": {"dapple/cmd"},
+	// A library for others: nothing of the server comes with it.
+	"client": {"dapple/", "github.com/gin-gonic/gin", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble"},
 }
 
 // direct lists what a package must not import itself, though a library of its may: protobuf brings in some of it.

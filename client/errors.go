@@ -1,0 +1,86 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// Error is an answer of the API that is no success.
+type Error struct {
+	// Status is the HTTP status, Class what Rucio's clients make their exceptions of, Message what is wrong.
+	Status         int
+	Class, Message string
+	// Node is the name of the node that answered, "" where it is no Dapple.
+	Node string
+}
+
+// Error tells what the API told.
+func (e *Error) Error() string {
+	if e.Class == "" {
+		return fmt.Sprintf("%d %s: %s", e.Status, http.StatusText(e.Status), e.Message)
+	}
+	return fmt.Sprintf("%s (%d): %s", e.Class, e.Status, e.Message)
+}
+
+// What errors.Is finds in an Error.
+var (
+	// ErrNotFound: something that the request names is not there.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict: it is there already, or does not fit what is.
+	ErrConflict = errors.New("conflict")
+	// ErrInvalid: the request is malformed or asks for something that cannot be.
+	ErrInvalid = errors.New("invalid request")
+	// ErrDenied: the account may not do that.
+	ErrDenied = errors.New("access denied")
+	// ErrUnauthenticated: no token, or none that is accepted.
+	ErrUnauthenticated = errors.New("not authenticated")
+	// ErrBusy: nothing was done; try again later.
+	ErrBusy = errors.New("busy")
+	// ErrUnknownOutcome: the write may or may not have taken effect; look before it is sent again.
+	ErrUnknownOutcome = errors.New("outcome unknown")
+)
+
+// Is implements errors.Is for the variables above.
+func (e *Error) Is(target error) bool {
+	switch target {
+	case ErrNotFound:
+		return e.Status == http.StatusNotFound
+	case ErrConflict:
+		return e.Status == http.StatusConflict || e.Status == http.StatusPreconditionFailed
+	case ErrInvalid:
+		return e.Status == http.StatusBadRequest || e.Status == http.StatusRequestEntityTooLarge || e.Status == http.StatusUnprocessableEntity
+	case ErrDenied:
+		return e.Status == http.StatusUnauthorized && e.Class == classDenied
+	case ErrUnauthenticated:
+		return e.Status == http.StatusUnauthorized && e.Class != classDenied
+	case ErrBusy:
+		return e.Status == http.StatusServiceUnavailable
+	case ErrUnknownOutcome:
+		return e.Status == http.StatusGatewayTimeout
+	default:
+		return false
+	}
+}
+
+const classDenied = "AccessDenied"
+
+// maxErrorBody bounds what is read of an error's body.
+const maxErrorBody = 64 << 10
+
+// errorOf makes the error of an answer, and closes it.
+func errorOf(response *http.Response) *Error {
+	defer response.Body.Close()
+	e := &Error{
+		Status: response.StatusCode, Class: response.Header.Get("ExceptionClass"),
+		Message: response.Header.Get("ExceptionMessage"), Node: response.Header.Get("X-Dapple-Node"),
+	}
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
+	var body struct{ ExceptionClass, ExceptionMessage string }
+	if err == nil && json.Unmarshal(text, &body) == nil && body.ExceptionMessage != "" {
+		e.Class, e.Message = body.ExceptionClass, body.ExceptionMessage
+	}
+	return e
+}

@@ -12,7 +12,7 @@ import (
 )
 
 // maxRefusalText bounds the message about one item: results are kept with the session until the node has them.
-const maxRefusalText = 200
+const maxRefusalText = 120
 
 // refusals gathers what is wrong with single items of a registration that reports instead of failing whole. A nil one gathers
 // nothing: the first refusal fails the command.

@@ -182,6 +182,7 @@ func TestX509Login(t *testing.T) {
 		"alone":             {[]*signed{delegated}, "is missing"},
 		"proxy of another":  {[]*signed{sign(t, ann, name("users", "joe", "1"), proxy), joe}, "does not belong"},
 		"forged proxy":      {[]*signed{sign(t, imposter, name("users", "joe", "1"), proxy), joe}, "signature"},
+		"two names in one":  {[]*signed{sign(t, s.authority, name("users/CN=joe"), nil)}, "two ways"},
 		"no proxy at all":   {[]*signed{sign(t, joe, name("users", "joe", "1"), nil), joe}, ""},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -232,6 +233,7 @@ func TestTrustedProxy(t *testing.T) {
 		"RFC 4514":      {"10.1.2.3:4", "CN=joe,DC=ch", "", 200},
 		"not verified":  {"10.1.2.3:4", "/DC=ch/CN=joe", "FAILED:expired", 401},
 		"nothing":       {"10.1.2.3:4", "(null)", "NONE", 401},
+		"two in one":    {"10.1.2.3:4", "CN=x/CN=joe,DC=ch", "SUCCESS", 401},
 		"another":       {"10.1.2.3:4", "/DC=ch/CN=ann", "SUCCESS", 401},
 		"no such proxy": {"11.1.2.3:4", "/DC=ch/CN=joe", "SUCCESS", 401},
 	} {
@@ -243,6 +245,8 @@ func TestTrustedProxy(t *testing.T) {
 	for forwarded, want := range map[string]string{"": "10.1.2.3", "1.1.1.1": "1.1.1.1", "6.6.6.6, 1.1.1.1, 10.9.9.9": "1.1.1.1", "nonsense": "10.1.2.3"} {
 		require.Equal(t, want, ts.sourceOf(t, "10.1.2.3:4", forwarded), forwarded)
 	}
+	require.Equal(t, ts.limitedOf(t, "[2001:db8::1]:4"), ts.limitedOf(t, "[2001:db8::ffff:1]:9"), "one network")
+	require.NotEqual(t, ts.limitedOf(t, "[2001:db8::1]:4"), ts.limitedOf(t, "[2001:db8:0:1::1]:4"))
 	require.Equal(t, "11.1.2.3", ts.sourceOf(t, "11.1.2.3:4", "1.1.1.1"), "the word of a stranger")
 }
 
@@ -256,6 +260,15 @@ func (ts *testServer) sourceOf(t *testing.T, address, forwarded string) string {
 		c.Request.Header.Set("X-Forwarded-For", forwarded)
 	}
 	return ts.source(c).String()
+}
+
+// limitedOf returns what the failures of a connection count for.
+func (ts *testServer) limitedOf(t *testing.T, address string) string {
+	t.Helper()
+	c, _ := gin.CreateTestContext(httptest.NewRecorder())
+	c.Request = httptest.NewRequest(http.MethodGet, "/", nil)
+	c.Request.RemoteAddr = address
+	return ts.limitedSource(c)
 }
 
 // oidcServer is an issuer with one key.

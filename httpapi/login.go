@@ -51,7 +51,7 @@ const (
 // loginUserpass gives a token for a user name and a password. It writes nothing to the log.
 func (s *Server) loginUserpass(c *gin.Context) {
 	username := c.GetHeader("X-Rucio-Username")
-	source := s.source(c).String()
+	source := s.limitedSource(c)
 	s.answerLogin(c, methodUserpass, func() (*granted, error) {
 		if err := s.loginLimit.check(source, username); err != nil {
 			c.Header("Retry-After", strconv.Itoa(s.loginLimit.retryAfter()))

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"crypto/sha256"
 	"math"
 	"time"
 
@@ -34,7 +35,8 @@ func newLoginLimit(burst int, interval time.Duration) (*loginLimit, error) {
 
 // keys are what an attempt counts for, with how many failures in a row each may have.
 func (l *loginLimit) keys(source, identity string) map[string]int {
-	return map[string]int{source: sourceShare * l.burst, source + "\x00" + identity: l.burst}
+	digest := sha256.Sum256([]byte(identity)) // a name may be long
+	return map[string]int{source: sourceShare * l.burst, source + string(digest[:]): l.burst}
 }
 
 // check returns CodeOverloaded where too many attempts have failed.

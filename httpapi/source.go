@@ -42,3 +42,16 @@ func (s *Server) source(c *gin.Context) netip.Addr {
 	}
 	return address
 }
+
+// limitedSource returns what failures of a source are counted under: its address, or the network of an IPv6 address, of which one
+// client has them all.
+func (s *Server) limitedSource(c *gin.Context) string {
+	const network = 64
+	address := s.source(c)
+	if address.Is6() {
+		if prefix, err := address.WithZone("").Prefix(network); err == nil {
+			return prefix.String()
+		}
+	}
+	return address.String()
+}

@@ -6,6 +6,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -64,7 +65,11 @@ func (s *Server) certificateNames(c *gin.Context) ([]string, error) {
 	if _, err := asn1.Unmarshal(holder.RawSubject, &subject); err != nil {
 		return nil, catalogue.Errorf(command.CodeCannotAuthenticate, "Cannot authenticate: the subject of the certificate cannot be read")
 	}
-	return subjectNames(subject), nil
+	names := subjectNames(subject)
+	if len(names) == 0 {
+		return nil, refused("the subject of the certificate can be read in two ways")
+	}
+	return names, nil
 }
 
 // proxiedName returns the subject that a trusted proxy passes on, "" where it did not find the certificate good.
@@ -178,9 +183,21 @@ func parts(name pkix.RDNSequence) []string {
 	return all
 }
 
-// subjectNames writes a subject as the grid does, /C=CH/CN=x, and as RFC 4514 does, CN=x,C=CH.
+// twoParts matches what would look like the beginning of another part within the value of one, once a name is written down.
+var twoParts = regexp.MustCompile(`[/,+;][ ]*[A-Za-z0-9.]+=`)
+
+// distinct reports whether parts can be told from each other in a name that is written down: a CN of "x/CN=joe" cannot.
+func distinct(parts []string) bool {
+	return !slices.ContainsFunc(parts, twoParts.MatchString)
+}
+
+// subjectNames writes a subject as the grid does, /C=CH/CN=x, and as RFC 4514 does, CN=x,C=CH. There are none for a subject that
+// would look like another.
 func subjectNames(name pkix.RDNSequence) []string {
 	all := parts(name)
+	if !distinct(all) {
+		return nil
+	}
 	grid := "/" + strings.Join(all, "/")
 	slices.Reverse(all)
 	return []string{grid, strings.Join(all, ",")}
@@ -194,6 +211,9 @@ func distinguishedNames(name string) []string {
 	all := strings.Split(name, ",")
 	for i := range all {
 		all[i] = strings.TrimSpace(all[i])
+	}
+	if strings.Contains(name, `\`) || !distinct(all) {
+		return []string{name}
 	}
 	slices.Reverse(all)
 	return []string{"/" + strings.Join(all, "/"), name}

@@ -172,6 +172,20 @@ func SharedRange() (low, high []byte) { return prefixEnd([]byte{tableLocal}), ni
 // IsLocal reports whether a key belongs to one node.
 func IsLocal(key []byte) bool { return len(key) > 0 && key[0] == tableLocal }
 
+// IsSettled reports whether a key is of a record that is small, read all the time and seldom changed: accounts, identities,
+// scopes, tokens, RSEs and what belongs to them, but for what changes with every write.
+func IsSettled(key []byte) bool {
+	if len(key) == 0 {
+		return false
+	}
+	switch key[0] {
+	case tableRSECounter, tableRSEUsage:
+		return false
+	default:
+		return key[0] >= tableAccount && key[0] <= tableRSELimit
+	}
+}
+
 // expiryKey orders what ends by itself by when it does, in microseconds.
 func expiryKey(at int64, rse uint32, ref didRef) []byte {
 	return appendRef(appendID(appendNumber([]byte{tableExpiry}, uint64(max(at, 0))), rse), ref)

@@ -201,11 +201,17 @@ func (m *Machine) commit() error {
 	if err != nil {
 		return err
 	}
+	if tx.settled {
+		m.generations.end()
+	}
 	if err := batch.Commit(pebble.NoSync); err != nil {
 		return err
 	}
 	if err := m.Err(); err != nil { // Pebble logs some failures instead of returning them
 		return err
+	}
+	if tx.settled {
+		m.generations.begin()
 	}
 	st.membersChanged = false
 	m.stats.committed(keys)

@@ -74,6 +74,8 @@ type Machine struct {
 	state   *state
 	reader  *dbReader // of the live store, under overlay
 	overlay *overlay
+	// generations are of the settled records in the live store.
+	generations generations
 	// digestDue is set by a Digest command until its entry is committed.
 	digestDue bool
 
@@ -163,7 +165,8 @@ func (m *Machine) beginManifest(s *store) error {
 func (m *Machine) adopt(s *store, st *state) {
 	m.state = st
 	m.reader = &dbReader{db: s.db}
-	m.overlay = newOverlay(m.reader)
+	m.overlay = newOverlay(settledReader{m.reader, &m.generations})
+	m.generations.begin()
 	if st.clusterID != nil {
 		m.clusterID.Store(st.clusterID)
 	}

@@ -23,6 +23,7 @@ type overlay struct {
 
 	journal []undo // of the running command
 	writes  int    // since the overlay was made; a running Scan notices a change by it
+	settled bool   // a settled record was written since the last reset
 }
 
 type changeKind byte
@@ -79,6 +80,7 @@ func (o *overlay) reset() {
 	clear(o.changes)
 	o.changes, o.ordered, o.recent, o.journal = o.changes[:0], o.ordered[:0], o.recent[:0], o.journal[:0]
 	o.memory.reset()
+	o.settled = false
 }
 
 // size returns about how many bytes the overlay holds.
@@ -105,6 +107,7 @@ func (o *overlay) Delete(key []byte) { o.write(key, nil, changeDelete) }
 
 func (o *overlay) write(key, value []byte, kind changeKind) {
 	o.writes++
+	o.settled = o.settled || catalogue.IsSettled(key)
 	place, known := o.places[string(key)]
 	if !known {
 		place = len(o.changes)

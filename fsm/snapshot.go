@@ -119,6 +119,7 @@ func (m *Machine) install(from *received) error {
 	if err := m.reader.done(); err != nil {
 		m.cfg.Logger.Warn("last read of the replaced store", "error", err)
 	}
+	m.generations.end()
 	m.stores.replace(s, m.folder)
 	m.adopt(s, st)
 	m.stats.installed.Inc()

@@ -16,6 +16,8 @@ type View struct {
 	reader   dbReader
 	index    uint64
 	open     *openViews
+	// settled is the generation of the snapshot's settled records, nil where that is not known.
+	settled *generation
 }
 
 var _ catalogue.View = (*View)(nil)
@@ -25,12 +27,17 @@ func (m *Machine) View() (*View, error) {
 	if err := m.Err(); err != nil {
 		return nil, err
 	}
+	// Only a generation that stands before and after belongs to the store and the snapshot taken in between.
+	settled := m.generations.current.Load()
 	s, err := m.stores.acquire()
 	if err != nil {
 		return nil, err
 	}
 	snapshot := s.db.NewSnapshot()
-	v := &View{store: s, snapshot: snapshot, reader: dbReader{db: snapshot, stop: &m.stores.closing}, open: &m.stats.views}
+	if m.generations.current.Load() != settled {
+		settled = nil
+	}
+	v := &View{store: s, snapshot: snapshot, reader: dbReader{db: snapshot, stop: &m.stores.closing}, open: &m.stats.views, settled: settled}
 	v.open.add(1)
 	value, found, err := v.Get(catalogue.LocalKey(localApplied))
 	if err == nil && found {
@@ -47,12 +54,20 @@ func (m *Machine) View() (*View, error) {
 // Index returns the log index of the last entry whose effect the view shows.
 func (v *View) Index() uint64 { return v.index }
 
+// Generation numbers what the settled records in the view hold, see Machine.Generation; 0 where that is not known.
+func (v *View) Generation() uint64 {
+	if v.settled == nil {
+		return 0
+	}
+	return v.settled.number
+}
+
 // Get implements catalogue.View. On a closed view it returns ErrClosed.
 func (v *View) Get(key []byte) (value []byte, found bool, err error) {
 	if v.snapshot == nil {
 		return nil, false, ErrClosed
 	}
-	return v.reader.Get(key)
+	return readSettled(v.settled, &v.reader, key)
 }
 
 // Scan implements catalogue.View. On a closed view, or when the machine is closed meanwhile, it returns ErrClosed.

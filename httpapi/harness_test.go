@@ -242,6 +242,9 @@ func (m *memoryStore) AppliedIndex() uint64 {
 	return m.index
 }
 
+// Generation implements Reader: each entry begins another.
+func (m *memoryStore) Generation() uint64 { return m.AppliedIndex() + 1 }
+
 // WaitApplied implements Reader.
 func (m *memoryStore) WaitApplied(ctx context.Context, index uint64) error {
 	for {
@@ -298,6 +301,8 @@ type memoryView struct {
 }
 
 func (v *memoryView) Index() uint64 { return v.store.index }
+
+func (v *memoryView) Generation() uint64 { return v.store.index + 1 }
 
 func (v *memoryView) Close() {
 	v.store.open.Add(-1)

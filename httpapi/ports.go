@@ -21,6 +21,8 @@ type View interface {
 	catalogue.View
 	// Index is the log index of the last entry in the view.
 	Index() uint64
+	// Generation is Reader's as of the view, 0 where it is not known.
+	Generation() uint64
 	// Close releases the view; it is not used afterwards.
 	Close()
 }
@@ -31,6 +33,9 @@ type Reader interface {
 	View() (View, error)
 	// AppliedIndex is the index of the last entry that this node has applied; it never goes back.
 	AppliedIndex() uint64
+	// Generation numbers what this node holds of accounts, identities, scopes, tokens and RSEs: while it stays the same, none of
+	// them has changed. 0 means that nothing can be said.
+	Generation() uint64
 	// WaitApplied returns nil once AppliedIndex is at least index, or the context's error.
 	WaitApplied(ctx context.Context, index uint64) error
 }

@@ -43,6 +43,7 @@ type Server struct {
 	issuers        map[string]*oidcIssuer
 	loginLimit     *loginLimit
 	compressors    compressors
+	buffers        streamBuffers
 	document       *apiDocument
 }
 

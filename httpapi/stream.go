@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -9,6 +10,24 @@ import (
 
 // streamBuffer is how much of an answer is gathered before it is sent.
 const streamBuffer = 64 << 10
+
+// streamBuffers keeps buffers for the next answer.
+type streamBuffers struct{ pool sync.Pool }
+
+func (p *streamBuffers) get() []byte {
+	if held, ok := p.pool.Get().(*[]byte); ok {
+		return *held
+	}
+	return make([]byte, 0, streamBuffer+4<<10)
+}
+
+// put takes a buffer back; one that a very long line has made large is left to the collector.
+func (p *streamBuffers) put(b []byte) {
+	if cap(b) > 0 && cap(b) <= 4*streamBuffer {
+		b = b[:0]
+		p.pool.Put(&b)
+	}
+}
 
 // stream is a long answer that is sent as it is made. Nothing is sent before the first 64 KiB are full or the stream ends, so
 // that an error in the beginning is still answered as an error; one that comes later cuts the connection, and the client sees
@@ -39,7 +58,7 @@ func (s *Server) stream(c *gin.Context, contentType string) *stream {
 // open returns the buffer to append to; what comes of it goes to line or put at once.
 func (st *stream) open() []byte {
 	if st.buffer == nil {
-		st.buffer = make([]byte, 0, streamBuffer+4<<10)
+		st.buffer = st.server.buffers.get()
 	}
 	return st.buffer
 }
@@ -119,6 +138,8 @@ func (st *stream) end() error {
 // cut: what the caller has to release it releases with defer.
 func (st *stream) finish(err error) {
 	defer func() {
+		st.server.buffers.put(st.buffer)
+		st.buffer = nil
 		if st.encoder != nil {
 			st.server.compressors.put(st.encoder)
 		}

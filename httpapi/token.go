@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -31,10 +32,13 @@ type claims struct {
 	Index uint64 `json:"index"`
 	// LogTime is the log time then, in microseconds. Revocations are compared with it, for it is free of the nodes' clocks.
 	LogTime int64 `json:"log_time"`
+
+	// stood is the generation of the catalogue in which the token was last found to stand, 0 for none.
+	stood atomic.Uint64
 }
 
 // tokens makes and checks tokens. Checked signatures are remembered; what the catalogue says about a token (its revocation,
-// its account, its identity) is looked up for every request.
+// its account, its identity) is looked up again whenever any of that has changed.
 type tokens struct {
 	server   *Server
 	lifetime time.Duration
@@ -104,28 +108,49 @@ func (t *tokens) authenticate(c *gin.Context) (*principal, error) {
 	if text == "" {
 		return nil, catalogue.Errorf(command.CodeCannotAuthenticate, "Token must be set.")
 	}
-	if issuer := foreignIssuer(text); issuer != "" {
-		return t.server.authenticateOIDC(c, issuer, text)
+	digest := sha256.Sum256([]byte(text))
+	held := t.cache.get(digest, t.now())
+	if held == nil {
+		if issuer := foreignIssuer(text); issuer != "" {
+			return t.server.authenticateOIDC(c, issuer, text)
+		}
 	}
-	held, err := t.claimsOf(c, text)
+	held, err := t.claimsWith(c, held, digest, text)
 	if err != nil {
 		return nil, err
 	}
-	v, err := t.server.reader.View()
-	if err != nil {
-		return nil, err
-	}
-	defer v.Close()
-	if err := held.check(v); err != nil {
+	if err := t.stands(held); err != nil {
 		return nil, err
 	}
 	return &principal{Account: held.Subject, Identity: held.Identity, Expires: held.ExpiresAt.Time}, nil
 }
 
+// stands asks the catalogue whether a token still stands, unless it has said so and nothing has changed since.
+func (t *tokens) stands(held *claims) error {
+	if now := t.server.reader.Generation(); now != 0 && held.stood.Load() == now {
+		return nil
+	}
+	v, err := t.server.reader.View()
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	if err := held.check(v); err != nil {
+		return err
+	}
+	held.stood.Store(v.Generation())
+	return nil
+}
+
 // claimsOf checks signature and expiry of a token and waits until this node is at the index at which it was issued.
 func (t *tokens) claimsOf(c *gin.Context, text string) (*claims, error) {
 	digest := sha256.Sum256([]byte(text))
-	if held := t.cache.get(digest, t.now()); held != nil {
+	return t.claimsWith(c, t.cache.get(digest, t.now()), digest, text)
+}
+
+// claimsWith is claimsOf for a token that was looked for in the cache; held is what was found.
+func (t *tokens) claimsWith(c *gin.Context, held *claims, digest [sha256.Size]byte, text string) (*claims, error) {
+	if held != nil {
 		return held, t.server.waitApplied(c, held.Index)
 	}
 	held, err := t.parse(text)

@@ -52,6 +52,8 @@ const (
 	tableBadPFN     byte = 0x44 // state(1) PFN -> bad PFN record
 	tableQuarantine byte = 0x45 // rse id(4) path -> quarantine record
 	tableExpiry     byte = 0x46 // time(8) rse id(4) scope id(4) name -> nothing
+
+	tableChange byte = 0x50 // revision(8) of a command's last event -> record of its events
 )
 
 // ErrKey is returned where a stored key does not parse: the store is damaged or was written by another program.
@@ -178,6 +180,8 @@ func expiryKey(at int64, rse uint32, ref didRef) []byte {
 }
 
 func badPFNKey(state byte, pfn string) []byte { return append([]byte{tableBadPFN, state}, pfn...) }
+
+func changeKey(revision uint64) []byte { return appendNumber([]byte{tableChange}, revision) }
 
 func quarantineKey(rse uint32, path string) []byte {
 	return append(idKey(tableQuarantine, rse), path...)

@@ -12,11 +12,11 @@ type Result struct {
 	Code Code
 	// Index is the log index of the entry that first carried the command.
 	Index uint64
-	// Revision is the state machine's revision that the command was given. 0 where it was not executed.
+	// Revision is the state machine's revision after the command: that of its last event. 0 where it was not executed.
 	Revision uint64
 	// Message says for people what was refused and why; empty with CodeOK.
 	Message string
-	// Payload is the answer of the command, in the command's own encoding; often empty.
+	// Payload is the answer of the command, in the command's own encoding; often empty. Few refusals have one.
 	Payload []byte
 }
 

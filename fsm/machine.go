@@ -76,6 +76,8 @@ type Machine struct {
 	overlay *overlay
 	// digestDue is set by a Digest command until its entry is committed.
 	digestDue bool
+	// trimDue is set by a TrimChanges command until its entry is committed.
+	trimDue bool
 
 	applied   atomic.Uint64
 	clusterID atomic.Pointer[[16]byte]

@@ -28,6 +28,7 @@ var registry = [...]row{
 	own(command.TypeRegisterSession, registerSession),
 	of(command.TypeGenesis, catalogue.Genesis),
 	own(command.TypeDigest, digest),
+	own(command.TypeTrimChanges, trimChanges),
 	of(command.TypeAddAccount, catalogue.AddAccount),
 	of(command.TypeUpdateAccount, catalogue.UpdateAccount),
 	of(command.TypeDeleteAccount, catalogue.DeleteAccount),
@@ -68,6 +69,8 @@ var registry = [...]row{
 	of(command.TypeQuarantine, catalogue.Quarantine),
 	of(command.TypeExpireUnavailable, catalogue.ExpireUnavailable),
 	of(command.TypeAddReplicasReporting, catalogue.AddReplicasReporting),
+	of(command.TypeUpdateReplicaStatesIf, catalogue.UpdateReplicaStatesIf),
+	of(command.TypeDeleteReplicasIf, catalogue.DeleteReplicasIf),
 }
 
 // registered finds rows by number.

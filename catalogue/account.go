@@ -173,6 +173,12 @@ func putAccount(tx Tx, a *Account) {
 	tx.Put(idKey(tableAccountID, a.ID), []byte(a.Name))
 }
 
+// addAccount stores a new account.
+func addAccount(tx Tx, at Stamp, a *Account) {
+	a.Revision = tx.Note(at, Change{Kind: ChangeAccountAdded, ref: didRef{name: a.Name}, Type: a.Type.String()})
+	putAccount(tx, a)
+}
+
 // AccountAttribute is one attribute of an account. The values "true" and "false" stand for booleans.
 type AccountAttribute struct{ Key, Value string }
 

@@ -29,9 +29,8 @@ func AddAccount(tx Tx, at Stamp, c *command.AddAccount) ([]byte, error) {
 		return nil, err
 	}
 	putNextID(tx, idAccount, id+1)
-	putAccount(tx, &Account{
-		Name: c.Name, ID: id, Revision: at.Revision, Type: kind, Status: AccountActive, Email: c.Email,
-		Created: at.Time, Updated: at.Time,
+	addAccount(tx, at, &Account{
+		Name: c.Name, ID: id, Type: kind, Status: AccountActive, Email: c.Email, Created: at.Time, Updated: at.Time,
 	})
 	return nil, nil
 }
@@ -49,6 +48,7 @@ func UpdateAccount(tx Tx, at Stamp, c *command.UpdateAccount) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	before := a.Status
 	if c.Status != nil {
 		if err = a.setStatus(*c.Status, at.Time); err != nil {
 			return nil, err
@@ -62,7 +62,11 @@ func UpdateAccount(tx Tx, at Stamp, c *command.UpdateAccount) ([]byte, error) {
 	if c.Email != nil {
 		a.Email = *c.Email
 	}
-	a.Updated, a.Revision = at.Time, at.Revision
+	change := Change{Kind: ChangeAccountChanged, ref: didRef{name: a.Name}, Type: changedSettings}
+	if a.Status != before {
+		change.Old, change.New = before.String(), a.Status.String()
+	}
+	a.Updated, a.Revision = at.Time, tx.Note(at, change)
 	putAccount(tx, a)
 	return nil, nil
 }
@@ -117,7 +121,8 @@ func DeleteAccount(tx Tx, at Stamp, c *command.DeleteAccount) ([]byte, error) {
 	case a.Name == RootAccount:
 		return nil, Errorf(command.CodeAccessDenied, "Account %s can not be deleted.", RootAccount)
 	}
-	a.Status, a.Deleted, a.Updated, a.Revision = AccountDeleted, at.Time, at.Time, at.Revision
+	a.Status, a.Deleted, a.Updated = AccountDeleted, at.Time, at.Time
+	a.Revision = tx.Note(at, Change{Kind: ChangeAccountDeleted, ref: didRef{name: a.Name}})
 	putAccount(tx, a)
 	return nil, nil
 }
@@ -140,7 +145,9 @@ func SetAccountAttribute(tx Tx, at Stamp, c *command.SetAccountAttribute) ([]byt
 	} else if found {
 		return nil, Errorf(command.CodeAccountAttributeExists, "Key %s already exist for account %s!", c.Key, c.Account)
 	}
-	tx.Put(accountAttributeKey(c.Account, c.Key), []byte(NormalizeAttribute(c.Value)))
+	value := NormalizeAttribute(c.Value)
+	tx.Put(accountAttributeKey(c.Account, c.Key), []byte(value))
+	tx.Note(at, accountAttributeChange(c.Account, c.Key, jsonText(value)))
 	return nil, nil
 }
 
@@ -155,7 +162,13 @@ func DeleteAccountAttribute(tx Tx, at Stamp, c *command.DeleteAccountAttribute) 
 		return nil, Errorf(command.CodeAccountAttributeNotFound, "Attribute (%s) does not exist for the account %s!", c.Key, c.Account)
 	}
 	tx.Delete(accountAttributeKey(c.Account, c.Key))
+	tx.Note(at, accountAttributeChange(c.Account, c.Key, ""))
 	return nil, nil
+}
+
+// accountAttributeChange is the event of an attribute that an account gets, or loses where value is "".
+func accountAttributeChange(account, key, value string) Change {
+	return Change{Kind: ChangeAccountChanged, ref: didRef{name: account}, Type: changedAttribute, Key: key, Value: value}
 }
 
 // ValidateText returns CodeInvalidObject for a text that is too long or holds control characters; what names it.

@@ -52,27 +52,29 @@ func detachFile(tx Tx, at Stamp, ref didRef, d *DID) error {
 		if err != nil {
 			return fmt.Errorf("parent of %d:%s: %w", ref.scope, ref.name, err)
 		}
-		deleteAttachment(tx, parent, ref)
+		revision := deleteAttachment(tx, at, parent, ref, d.Type)
 		p.uncountChild(d)
 		if err := addEvents(tx, at, parent, p, -events); err != nil {
 			return err
 		}
-		p.Revision, p.Updated = at.Revision, at.Time
+		p.Revision, p.Updated = max(p.Revision, revision), at.Time
 		putDID(tx, parent, p)
 	}
 	return nil
 }
 
-// putAttachment writes both ways of an attachment.
-func putAttachment(tx Tx, at Stamp, parent, child didRef, t DIDType) {
+// putAttachment writes both ways of an attachment and returns the revision of its event.
+func putAttachment(tx Tx, at Stamp, parent, child didRef, t DIDType) uint64 {
 	tx.Put(attachmentKey(parent, child), appendAttachment(nil, attachment{child: t, created: at.Time}))
 	tx.Put(parentKey(child, parent), nil)
+	return tx.Note(at, edgeChange(ChangeAttachmentAdded, parent, child, t))
 }
 
-// deleteAttachment deletes both ways of an attachment.
-func deleteAttachment(tx Tx, parent, child didRef) {
+// deleteAttachment deletes both ways of an attachment and returns the revision of its event.
+func deleteAttachment(tx Tx, at Stamp, parent, child didRef, t DIDType) uint64 {
 	tx.Delete(attachmentKey(parent, child))
 	tx.Delete(parentKey(child, parent))
+	return tx.Note(at, edgeChange(ChangeAttachmentRemoved, parent, child, t))
 }
 
 // countChild adds a child to what its parent holds.

@@ -176,7 +176,7 @@ func declareBad(edits *replicaEdits, t *badTarget, declaration BadReplica, force
 func (e *replicaEdits) declare(r editedReplica, declaration BadReplica) {
 	declaration.Bytes = r.file.d.Bytes
 	declaration.Created, declaration.Updated = e.at.Time, e.at.Time
-	e.bad.add(badKey{r.rse.ID, r.ref, e.at.Revision}, declaration)
+	e.bad.add(r.rse, badKey{r.rse.ID, r.ref, e.at.Revision}, declaration)
 }
 
 // declared ends a declaration: it encodes the answer and stores the changes.

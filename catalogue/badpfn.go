@@ -68,7 +68,9 @@ func DeclareBadPFNs(tx Tx, at Stamp, c *command.DeclareBadPFNs) ([]byte, error) 
 	}
 	record := appendBadPFN(nil, &BadPFN{Account: account.ID, Reason: c.Reason, Created: at.Time, Expires: c.ExpiresAt})
 	for _, pfn := range kept {
-		tx.Put(badPFNKey(byte(c.State), CleanPFN(pfn)), record)
+		clean := CleanPFN(pfn)
+		tx.Put(badPFNKey(byte(c.State), clean), record)
+		tx.Note(at, Change{Kind: ChangeBadPFNAdded, Path: clean, New: stateText(byte(c.State)), Value: jsonText(c.Reason)})
 	}
 	return nil, edits.write(tx)
 }
@@ -130,7 +132,7 @@ func (e *replicaEdits) declareUnavailable(r editedReplica, declaration BadReplic
 			return false, err
 		}
 		renewed = true
-		e.bad.renew(k, declaration)
+		e.bad.renew(r.rse, k, declaration)
 		return false, nil
 	})
 	if err == nil && !renewed {

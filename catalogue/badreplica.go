@@ -141,6 +141,7 @@ type badEdits struct {
 // badEdit is a new declaration, or the change of all that a replica has in one state to another.
 type badEdit struct {
 	key      badKey
+	rse      *RSE
 	declared BadReplica
 	// renews is set where the declaration exists and keeps only the time at which it was made.
 	renews   bool
@@ -148,7 +149,7 @@ type badEdit struct {
 }
 
 // add declares a replica, at most once in a command.
-func (e *badEdits) add(k badKey, r BadReplica) {
+func (e *badEdits) add(rse *RSE, k badKey, r BadReplica) {
 	if _, found := e.added[k]; found {
 		return
 	}
@@ -156,17 +157,17 @@ func (e *badEdits) add(k badKey, r BadReplica) {
 		e.added = map[badKey]struct{}{}
 	}
 	e.added[k] = struct{}{}
-	e.list = append(e.list, badEdit{key: k, declared: r})
+	e.list = append(e.list, badEdit{key: k, rse: rse, declared: r})
 }
 
 // renew gives a declaration that exists another account, reason and end.
-func (e *badEdits) renew(k badKey, r BadReplica) {
-	e.list = append(e.list, badEdit{key: k, declared: r, renews: true})
+func (e *badEdits) renew(rse *RSE, k badKey, r BadReplica) {
+	e.list = append(e.list, badEdit{key: k, rse: rse, declared: r, renews: true})
 }
 
 // move changes the declarations that a replica has in one state to another.
-func (e *badEdits) move(rse uint32, ref didRef, from, to BadState) {
-	e.list = append(e.list, badEdit{key: badKey{rse: rse, ref: ref}, from: from, to: to})
+func (e *badEdits) move(rse *RSE, ref didRef, from, to BadState) {
+	e.list = append(e.list, badEdit{key: badKey{rse: rse.ID, ref: ref}, rse: rse, from: from, to: to})
 }
 
 // write stores the changes in the order in which they were made. An error is one of the store.
@@ -180,13 +181,16 @@ func (e *badEdits) write(tx Tx, at Stamp) error {
 	for i := range e.list {
 		edit := &e.list[i]
 		if edit.renews {
-			if err := renewBad(tx, at, edit.key, edit.declared); err != nil {
+			if err := renewBad(tx, at, edit); err != nil {
 				return err
 			}
 			continue
 		}
 		if edit.from == 0 {
 			putBad(tx, edit.key, &edit.declared)
+			added := badChange(ChangeBadAdded, edit.key.ref, edit.rse.Name, 0, edit.declared.State)
+			added.Value = jsonText(edit.declared.Reason)
+			tx.Note(at, added)
 			looked.state = 0
 			continue
 		}
@@ -200,16 +204,18 @@ func (e *badEdits) write(tx Tx, at Stamp) error {
 		if !looked.any {
 			continue
 		}
-		if err := moveBad(tx, at, edit.key, edit.from, edit.to); err != nil {
+		if err := moveBad(tx, at, edit); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func moveBad(tx Tx, at Stamp, k badKey, from, to BadState) error {
+// moveBad changes the declarations of a replica that are in one state to another.
+func moveBad(tx Tx, at Stamp, edit *badEdit) error {
 	var keys []badKey
-	prefix := appendRef0(badStatePrefix(byte(from), k.rse), k.ref)
+	from := edit.from
+	prefix := appendRef0(badStatePrefix(byte(from), edit.key.rse), edit.key.ref)
 	err := tx.Scan(prefix, prefixEnd(prefix), func(key, _ []byte) (bool, error) {
 		found, err := parseBadKey(key[2:])
 		keys = append(keys, found)
@@ -227,13 +233,15 @@ func moveBad(tx Tx, at Stamp, k badKey, from, to BadState) error {
 		if from == BadStateTemporarilyUnavailable && r.Expires != 0 {
 			tx.Delete(expiryKey(r.Expires, k.rse, k.ref))
 		}
-		r.State, r.Updated = to, at.Time
+		r.State, r.Updated = edit.to, at.Time
 		putBad(tx, k, &r)
+		tx.Note(at, badChange(ChangeBadChanged, k.ref, edit.rse.Name, from, edit.to))
 	}
 	return nil
 }
 
-func renewBad(tx Tx, at Stamp, k badKey, declared BadReplica) error {
+func renewBad(tx Tx, at Stamp, edit *badEdit) error {
+	k, declared := edit.key, edit.declared
 	old, err := mustLoadBad(tx, k)
 	if err != nil {
 		return err
@@ -243,6 +251,9 @@ func renewBad(tx Tx, at Stamp, k badKey, declared BadReplica) error {
 	}
 	declared.Bytes, declared.Created, declared.Updated = old.Bytes, old.Created, at.Time
 	putBad(tx, k, &declared)
+	changed := badChange(ChangeBadChanged, k.ref, edit.rse.Name, old.State, declared.State)
+	changed.Value = jsonText(declared.Reason)
+	tx.Note(at, changed)
 	return nil
 }
 

@@ -96,6 +96,7 @@ func releaseConstituents(tx Tx, at Stamp, archive didRef) (orphans []didRef, err
 	for _, file := range files {
 		tx.Delete(constituentKey(archive, file))
 		tx.Delete(archiveKey(file, archive))
+		revision := tx.Note(at, edgeChange(ChangeConstituentRemoved, archive, file, TypeFile))
 		kept := false
 		err := scanArchives(tx, file, func(didRef) (bool, error) { kept = true; return false, nil })
 		if err != nil {
@@ -116,7 +117,7 @@ func releaseConstituents(tx Tx, at Stamp, archive didRef) (orphans []didRef, err
 			continue
 		}
 		d.Constituent = false
-		d.Revision, d.Updated = at.Revision, at.Time
+		d.Revision, d.Updated = revision, at.Time
 		putDID(tx, file, d)
 	}
 	return orphans, nil

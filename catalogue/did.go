@@ -113,13 +113,14 @@ func deleteFile(tx Tx, at Stamp, ref didRef, d *DID) error {
 			tx.Delete(metadataKey(f.ref))
 		}
 		tx.Delete(didKey(f.ref))
-		if !f.d.Archive {
-			continue
+		var orphans []didRef
+		if f.d.Archive {
+			var err error
+			if orphans, err = releaseConstituents(tx, at, f.ref); err != nil {
+				return err
+			}
 		}
-		orphans, err := releaseConstituents(tx, at, f.ref)
-		if err != nil {
-			return err
-		}
+		tx.Note(at, Change{Kind: ChangeDIDDeleted, ref: f.ref, DID: f.d.Type})
 		for _, orphan := range orphans {
 			constituent, err := mustLoadDID(tx, orphan)
 			if err != nil {

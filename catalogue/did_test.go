@@ -36,7 +36,7 @@ func newDIDStore(t *testing.T) *didStore {
 
 // at is the stamp of the next command.
 func (s *didStore) at(issuer string) Stamp {
-	s.revision++
+	s.revision = max(s.revision, s.tx.Revision()) + 1
 	return Stamp{Revision: s.revision, Time: int64(s.revision) * 1_000_000, Issuer: issuer}
 }
 
@@ -52,6 +52,7 @@ func didTry[C any](s *didStore, issuer string, run func(Tx, Stamp, C) ([]byte, e
 	}
 	if !s.unchecked {
 		require.NoError(s.t, CheckInvariants(s.tx))
+		requireReplay(s.t, s.tx)
 	}
 	return nil
 }
@@ -152,7 +153,7 @@ func TestAddCollections(t *testing.T) {
 	require.Equal(t, "alice", owner)
 	now := int64(s.revision) * 1_000_000
 	require.Equal(t, &DID{
-		Type: TypeDataset, Revision: s.revision, Account: d.Account, Created: now, Updated: now, Open: true, Monotonic: true, HasMetadata: true,
+		Type: TypeDataset, Revision: s.tx.Revision(), Account: d.Account, Created: now, Updated: now, Open: true, Monotonic: true, HasMetadata: true,
 	}, d)
 	meta, err := GetMetadata(s.tx, "a", "ds")
 	require.NoError(t, err)

@@ -29,6 +29,7 @@ type changedDID struct {
 	ref     didRef
 	did     *DID
 	changed bool
+	isNew   bool
 	meta    []MetadataEntry // to be set
 	planned []MetadataEntry // that the registration of a new file sets
 	events  int64           // to be added to what a dataset's files have together
@@ -100,7 +101,7 @@ func (c *didChanges) must(scope, name string) (*changedDID, error) {
 // add makes a new DID, which must not exist yet.
 func (c *didChanges) add(ref didRef, d *DID) *changedDID {
 	d.Created, d.Updated, d.Revision = c.at.Time, c.at.Time, c.at.Revision
-	return c.remember(&changedDID{ref: ref, did: d, changed: true})
+	return c.remember(&changedDID{ref: ref, did: d, changed: true, isNew: true})
 }
 
 // touch marks a DID as changed by this command.
@@ -214,9 +215,12 @@ func (c *didChanges) above(ref didRef, prefix func(didRef) []byte, added map[did
 	return all, nil
 }
 
-// write carries everything out.
+// write carries everything out: what DIDs are, then what they hold, and last their records, which count and date that.
 func (c *didChanges) write(tx Tx) error {
 	for _, d := range c.order {
+		if d.isNew {
+			d.did.Revision = tx.Note(c.at, didAdded(d.ref, d.did))
+		}
 		if d.events != 0 {
 			if err := addEvents(tx, c.at, d.ref, d.did, d.events); err != nil {
 				return err
@@ -227,23 +231,33 @@ func (c *didChanges) write(tx Tx) error {
 			if err := putMetadata(tx, c.at, d.ref, d.did, d.meta); err != nil {
 				return err
 			}
+			d.changed = true
 		}
-		if d.changed || len(d.meta) > 0 {
+	}
+	c.writeEdges(tx)
+	for _, d := range c.order {
+		if d.changed {
 			putDID(tx, d.ref, d.did)
 		}
 	}
+	return nil
+}
+
+// writeEdges carries out what is attached, detached and packed.
+func (c *didChanges) writeEdges(tx Tx) {
 	for _, e := range c.written {
+		put := deleteAttachment
 		if c.edges[e] {
-			putAttachment(tx, c.at, e.parent, e.child, c.dids[e.child].did.Type)
-		} else {
-			deleteAttachment(tx, e.parent, e.child)
+			put = putAttachment
 		}
+		c.dids[e.parent].did.Revision = put(tx, c.at, e.parent, e.child, c.dids[e.child].did.Type)
 	}
 	for _, e := range c.archive {
 		tx.Put(constituentKey(e.parent, e.child), appendConstituent(nil, constituent{created: c.at.Time}))
 		tx.Put(archiveKey(e.child, e.parent), nil)
+		revision := tx.Note(c.at, edgeChange(ChangeConstituentAdded, e.parent, e.child, TypeFile))
+		c.dids[e.parent].did.Revision, c.dids[e.child].did.Revision = revision, revision
 	}
-	return nil
 }
 
 // mustScope returns the number of a scope, or CodeScopeNotFound.

@@ -203,9 +203,18 @@ func SetDIDStatus(tx Tx, at Stamp, c *command.SetDIDStatus) ([]byte, error) {
 			}
 		}
 	}
-	d.Open, d.Revision, d.Updated = c.Open, at.Revision, at.Time
+	d.Open, d.Updated = c.Open, at.Time
+	d.Revision = tx.Note(at, Change{Kind: ChangeDIDChanged, ref: ref, Old: statusText(!c.Open), New: statusText(c.Open)})
 	putDID(tx, ref, d)
 	return nil, nil
+}
+
+// statusText is the status of a collection in events.
+func statusText(open bool) string {
+	if open {
+		return "OPEN"
+	}
+	return "CLOSED"
 }
 
 // SetMetadata sets and takes away metadata of DIDs, all or none, with Recursive also at what is directly attached to them.

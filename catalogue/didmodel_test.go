@@ -362,5 +362,6 @@ func TestRandomCommandsAgainstModel(t *testing.T) {
 			},
 		})
 		require.NoError(rt, CheckInvariants(s.tx))
+		requireReplay(rt, s.tx)
 	})
 }

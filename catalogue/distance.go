@@ -3,6 +3,7 @@ package catalogue
 import (
 	"encoding/binary"
 	"fmt"
+	"strconv"
 
 	"dapple/command"
 )
@@ -76,6 +77,7 @@ func SetDistance(tx Tx, at Stamp, c *command.SetDistance) ([]byte, error) {
 	for _, way := range ways {
 		if d, found := changed[way]; found {
 			tx.Put(distanceKey(way[0], way[1]), appendDistance(nil, &d))
+			noteDistance(tx, at, c.Source, c.Destination, way != ways[0], strconv.FormatUint(uint64(d.Distance), 10))
 		}
 	}
 	return nil, nil
@@ -92,8 +94,17 @@ func DeleteDistance(tx Tx, at Stamp, c *command.DeleteDistance) ([]byte, error) 
 	}
 	for _, way := range ways {
 		tx.Delete(distanceKey(way[0], way[1]))
+		noteDistance(tx, at, c.Source, c.Destination, way != ways[0], "")
 	}
 	return nil, nil
+}
+
+// noteDistance notes the distance from one RSE to another, or of the way back; "" for none.
+func noteDistance(tx Tx, at Stamp, source, destination string, back bool, distance string) {
+	if back {
+		source, destination = destination, source
+	}
+	tx.Note(at, rseChange(source, changedDistance, destination, distance))
 }
 
 // waysBetween returns the numbers of source and destination, and the way back where it is wanted and another one.

@@ -12,6 +12,8 @@ import (
 type Error struct {
 	Code    command.Code
 	Message string
+	// Details is the answer of a command that is refused, for codes that have one; mostly empty.
+	Details []byte
 }
 
 // Error returns the message.

@@ -63,12 +63,13 @@ func ExpireUnavailable(tx Tx, at Stamp, c *command.ExpireUnavailable) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	edits := newReplicaEdits(tx, at)
-	for _, e := range ended {
+	edits, rses := newReplicaEdits(tx, at), make([]*RSE, len(ended))
+	for i, e := range ended {
 		rse, err := RSEByID(tx, e.rse)
 		if err != nil {
 			return nil, err
 		}
+		rses[i] = rse
 		r, found, err := edits.findRef(rse, e.ref)
 		if err != nil {
 			return nil, err
@@ -84,8 +85,8 @@ func ExpireUnavailable(tx Tx, at Stamp, c *command.ExpireUnavailable) ([]byte, e
 	if err := edits.write(tx); err != nil {
 		return nil, err
 	}
-	for _, e := range ended {
-		if err := removeUnavailable(tx, e); err != nil {
+	for i, e := range ended {
+		if err := removeUnavailable(tx, at, e, rses[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -93,7 +94,7 @@ func ExpireUnavailable(tx Tx, at Stamp, c *command.ExpireUnavailable) ([]byte, e
 }
 
 // removeUnavailable removes the declaration that ended, and its end.
-func removeUnavailable(tx Tx, e expiring) error {
+func removeUnavailable(tx Tx, at Stamp, e expiring, rse *RSE) error {
 	tx.Delete(expiryKey(e.at, e.rse, e.ref))
 	var keys []badKey
 	prefix := appendRef0(badStatePrefix(byte(BadStateTemporarilyUnavailable), e.rse), e.ref)
@@ -115,6 +116,7 @@ func removeUnavailable(tx Tx, e expiring) error {
 		}
 		tx.Delete(badReplicaKey(k.rse, k.ref, k.revision))
 		tx.Delete(badStateKey(byte(r.State), k.rse, k.ref, k.revision))
+		tx.Note(at, badChange(ChangeBadDeleted, k.ref, rse.Name, r.State, 0))
 	}
 	return nil
 }

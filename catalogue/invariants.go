@@ -18,6 +18,8 @@ func CheckInvariants(v View) error {
 		table byte
 		check func(key, value []byte) error
 	}{
+		{tableOnce, c.answer},
+		{tableOnceExpiry, c.answerExpiry},
 		{tableScope, c.scope},
 		{tableScopeID, c.scopeID},
 		{tableAccount, c.account},
@@ -39,6 +41,7 @@ func CheckInvariants(v View) error {
 		{tableBadReplica, c.badReplica},
 		{tableBadState, c.badState},
 		{tableExpiry, c.expiry},
+		{tableChange, c.change},
 	} {
 		if err := c.scan(table.table, table.check); err != nil {
 			return err
@@ -51,7 +54,8 @@ func CheckInvariants(v View) error {
 // invariants is the state of one check.
 type invariants struct {
 	v       View
-	tallies map[uint32]*Counters // recounted, by RSE
+	tallies map[uint32]*Counters         // recounted, by RSE
+	changes struct{ last, total uint64 } // of the records of the feed so far
 	found   []error
 }
 

@@ -16,6 +16,10 @@ const (
 	tableSystem byte = 0x02
 	// tableSession holds the sessions of the nodes, by node name.
 	tableSession byte = 0x03
+	// tableOnce holds the answers to requests with a key: account 0 key -> answer record; tableOnceExpiry when they may be forgotten:
+	// time(8) account 0 key -> nothing.
+	tableOnce       byte = 0x04
+	tableOnceExpiry byte = 0x05
 
 	tableAccount         byte = 0x10 // account -> account record
 	tableAccountID       byte = 0x11 // id(4) -> account
@@ -52,6 +56,8 @@ const (
 	tableBadPFN     byte = 0x44 // state(1) PFN -> bad PFN record
 	tableQuarantine byte = 0x45 // rse id(4) path -> quarantine record
 	tableExpiry     byte = 0x46 // time(8) rse id(4) scope id(4) name -> nothing
+
+	tableChange byte = 0x50 // revision(8) of a command's last event -> record of its events
 )
 
 // ErrKey is returned where a stored key does not parse: the store is damaged or was written by another program.
@@ -192,6 +198,19 @@ func expiryKey(at int64, rse uint32, ref didRef) []byte {
 }
 
 func badPFNKey(state byte, pfn string) []byte { return append([]byte{tableBadPFN, state}, pfn...) }
+
+func onceKey(account string, key []byte) []byte { return append(textKey0(tableOnce, account), key...) }
+
+// onceExpiryKey orders answers by when they may be forgotten, in microseconds.
+func onceExpiryKey(at int64, answer []byte) []byte {
+	return append(onceExpiryFrom(at), answer[1:]...)
+}
+
+func onceExpiryFrom(at int64) []byte {
+	return appendNumber([]byte{tableOnceExpiry}, uint64(max(at, 0)))
+}
+
+func changeKey(revision uint64) []byte { return appendNumber([]byte{tableChange}, revision) }
 
 func quarantineKey(rse uint32, path string) []byte {
 	return append(idKey(tableQuarantine, rse), path...)

@@ -10,8 +10,12 @@ import (
 // ready; use NewMemTx.
 type MemTx struct {
 	values map[string][]byte
-	// Writes counts the calls of Put and Delete: a refused command must not have changed it.
+	// Writes counts the calls of Put, Delete and Note: a refused command must not have changed it.
 	Writes int
+	// changes are the events of the command with the stamp running; they are stored once somebody looks, or the next one notes.
+	changes ChangeLog
+	running Stamp
+	before  uint64 // size of the feed before that command
 }
 
 // NewMemTx returns an empty store.
@@ -19,6 +23,9 @@ func NewMemTx() *MemTx { return &MemTx{values: map[string][]byte{}} }
 
 // Get implements View.
 func (t *MemTx) Get(key []byte) ([]byte, bool, error) {
+	if string(key) == string(SystemKey(systemFeed)) {
+		t.flush()
+	}
 	v, ok := t.values[string(key)]
 	return v, ok, nil
 }
@@ -35,8 +42,39 @@ func (t *MemTx) Delete(key []byte) {
 	delete(t.values, string(key))
 }
 
+// Note implements Tx.
+func (t *MemTx) Note(at Stamp, c Change) uint64 {
+	t.Writes++
+	if at != t.running {
+		t.before = t.flush()
+		t.changes.Begin()
+		t.running = at
+	}
+	return t.changes.Note(t, at, &c)
+}
+
+// Revision returns the revision of the last event that was noted.
+func (t *MemTx) Revision() uint64 { return t.running.Revision + max(t.changes.Count(), 1) - 1 }
+
+// flush stores the events of the running command and returns the size of the feed.
+func (t *MemTx) flush() uint64 {
+	key, value, err := t.changes.Record(t.running, t.running.Revision, t.before)
+	if err != nil || key == nil {
+		return t.before
+	}
+	t.values[string(key)] = bytes.Clone(value)
+	feed := Feed{Total: t.before + changeSize(key, value)}
+	writes := t.Writes
+	PutFeed(t, feed)
+	t.Writes = writes // the feed is the machine's and not the command's
+	return feed.Total
+}
+
 // Scan implements View; it visits the keys as they were when it began.
 func (t *MemTx) Scan(low, high []byte, visit func(key, value []byte) (bool, error)) error {
+	if len(low) > 0 && low[0] == tableChange {
+		t.flush()
+	}
 	for _, key := range t.keys(string(low), string(high)) {
 		value, ok := t.values[key]
 		if !ok {

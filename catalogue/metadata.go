@@ -158,7 +158,10 @@ func putMetadata(tx Tx, at Stamp, ref didRef, d *DID, changes []MetadataEntry) e
 	}
 	merged := mergeMetadata(old, changes)
 	d.HasMetadata = len(merged) > 0
-	d.Revision, d.Updated = at.Revision, at.Time
+	for _, e := range changes {
+		d.Revision = tx.Note(at, Change{Kind: ChangeDIDChanged, ref: ref, Key: e.Key, Value: e.Value})
+	}
+	d.Updated = at.Time
 	if d.HasMetadata {
 		tx.Put(metadataKey(ref), appendMetadata(nil, merged))
 	} else if len(old) > 0 {

@@ -35,7 +35,7 @@ func AddProtocol(tx Tx, at Stamp, c *command.AddProtocol) ([]byte, error) {
 	if err := r.insertProtocol(p); err != nil {
 		return nil, err
 	}
-	storeRSE(tx, at, r)
+	storeRSE(tx, at, r, changedProtocol, p.Scheme, "")
 	return nil, nil
 }
 
@@ -62,7 +62,7 @@ func UpdateProtocols(tx Tx, at Stamp, c *command.UpdateProtocols) ([]byte, error
 	if err := r.insertProtocol(p); err != nil {
 		return nil, err
 	}
-	storeRSE(tx, at, r)
+	storeRSE(tx, at, r, changedProtocol, c.Scheme, "")
 	return nil, nil
 }
 
@@ -82,7 +82,7 @@ func DeleteProtocols(tx Tx, at Stamp, c *command.DeleteProtocols) ([]byte, error
 	if len(r.Protocols) == before {
 		return nil, Errorf(command.CodeProtocolNotSupported, "RSE '%s' does not support protocol '%s'", c.Rse, c.Scheme)
 	}
-	storeRSE(tx, at, r)
+	storeRSE(tx, at, r, changedProtocol, c.Scheme, "")
 	return nil, nil
 }
 

@@ -63,6 +63,7 @@ func Quarantine(tx Tx, at Stamp, c *command.Quarantine) ([]byte, error) {
 	for _, f := range fresh {
 		q := Quarantined{Scope: f.Scope, Name: f.Name, Bytes: f.Bytes, Created: at.Time}
 		tx.Put(quarantineKey(rse.ID, f.Path), appendQuarantined(nil, &q))
+		tx.Note(at, Change{Kind: ChangeQuarantineAdded, RSE: rse.Name, Path: f.Path, Bytes: f.Bytes})
 	}
 	return nil, nil
 }

@@ -89,13 +89,13 @@ func deleteReplicas(tx Tx, at Stamp, rse *RSE, files []doomedFile) error {
 		i, _ := f.d.Replica(rse.ID)
 		r := f.d.Replicas[i]
 		f.d.Replicas = slices.Delete(f.d.Replicas, i, i+1)
-		f.d.Revision = at.Revision
+		f.d.Revision = tx.Note(at, replicaChange(ChangeReplicaDeleted, f.ref, rse.Name, &r))
 		tx.Delete(rseFileKey(rse.ID, f.ref))
 		if r.Path != "" {
 			tx.Delete(rsePathKey(rse.ID, r.Path))
 		}
 		counters.add(rse.ID, r.State, -1, -int64(f.d.Bytes))
-		bad.move(rse.ID, f.ref, BadStateBad, BadStateDeleted)
+		bad.move(rse, f.ref, BadStateBad, BadStateDeleted)
 		if len(f.d.Replicas) > 0 || f.d.Constituent {
 			putDID(tx, f.ref, f.d)
 			continue

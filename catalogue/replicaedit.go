@@ -13,6 +13,7 @@ type replicaEdits struct {
 	at       Stamp
 	scopes   scopeIDs
 	files    map[didRef]*editedFile
+	rses     map[uint32]*RSE // of what has changed
 	counters counterChanges
 	paths    []movedPath
 	bad      badEdits
@@ -21,6 +22,7 @@ type replicaEdits struct {
 // editedFile is the record of a file, nil where there is no such file.
 type editedFile struct {
 	d       *DID
+	was     []Replica // before the command
 	changed bool
 }
 
@@ -31,7 +33,7 @@ type movedPath struct {
 }
 
 func newReplicaEdits(v View, at Stamp) *replicaEdits {
-	return &replicaEdits{v: v, at: at, files: map[didRef]*editedFile{}}
+	return &replicaEdits{v: v, at: at, files: map[didRef]*editedFile{}, rses: map[uint32]*RSE{}}
 }
 
 // editedReplica is a replica as the command has left it so far. It is valid until the next edit.
@@ -60,7 +62,7 @@ func (e *replicaEdits) findRef(rse *RSE, ref didRef) (editedReplica, bool, error
 		}
 		f = &editedFile{}
 		if found && d.Type == TypeFile {
-			f.d = d
+			f.d, f.was = d, slices.Clone(d.Replicas)
 		}
 		e.files[ref] = f
 	}
@@ -79,6 +81,7 @@ func (e *replicaEdits) touch(r editedReplica) {
 	r.replica.Revision, r.replica.Updated = e.at.Revision, e.at.Time
 	r.file.d.Revision = e.at.Revision
 	r.file.changed = true
+	e.rses[r.rse.ID] = r.rse
 }
 
 // mayBecome reports whether the rules let a replica change to a state: BEING_DELETED only where no rule holds it,
@@ -103,7 +106,7 @@ func (e *replicaEdits) setState(r editedReplica, state ReplicaState) {
 	case StateBeingDeleted:
 		r.replica.Tombstone = obsoleteTombstone
 	case StateAvailable:
-		e.bad.move(r.rse.ID, r.ref, BadStateBad, BadStateRecovered)
+		e.bad.move(r.rse, r.ref, BadStateBad, BadStateRecovered)
 	}
 	e.touch(r)
 }
@@ -129,6 +132,7 @@ func (e *replicaEdits) write(tx Tx) error {
 	slices.SortFunc(refs, compareRefs)
 	var key, value []byte
 	for _, ref := range refs {
+		e.note(tx, ref, e.files[ref])
 		key, value = appendRef(append(key[:0], tableDID), ref), AppendDID(value[:0], e.files[ref].d)
 		tx.Put(key, value)
 	}
@@ -144,6 +148,28 @@ func (e *replicaEdits) write(tx Tx) error {
 		return err
 	}
 	return adjustCounters(tx, e.at, &e.counters)
+}
+
+// note notes what has become of the replicas of a file, each once whatever the command has done to it, and gives them their
+// versions.
+func (e *replicaEdits) note(tx Tx, ref didRef, f *editedFile) {
+	for i := range f.d.Replicas {
+		r, was := &f.d.Replicas[i], &f.was[i]
+		if r.Revision != e.at.Revision {
+			continue // it was not touched: an older one cannot have the command's revision
+		}
+		c := Change{
+			Kind: ChangeReplicaChanged, ref: ref, RSE: e.rses[r.RSE].Name, Old: stateText(byte(was.State)), New: stateText(byte(r.State)),
+		}
+		if r.Path != was.Path {
+			c.Path = r.Path
+		}
+		if r.Tombstone != was.Tombstone {
+			c.Tombstone = r.Tombstone
+		}
+		r.Revision = tx.Note(e.at, c)
+		f.d.Revision = r.Revision
+	}
 }
 
 // rseCache finds the RSEs that a command names, each once.

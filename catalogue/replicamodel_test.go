@@ -210,5 +210,6 @@ func TestReplicasAgainstModel(t *testing.T) {
 			}
 			m.matches(rt, s, rses, names)
 		}
+		requireReplay(rt, s.tx)
 	})
 }

@@ -260,15 +260,20 @@ func (p *replicaPlan) write(tx Tx, at Stamp) error {
 		if f.isKept {
 			continue
 		}
+		if f.isNew {
+			tx.Note(at, didAdded(f.ref, f.d))
+		}
 		if err := putMetadata(tx, at, f.ref, f.d, f.meta); err != nil {
 			return err
 		}
+		j, _ := f.d.Replica(p.rse.ID)
+		r := &f.d.Replicas[j]
+		r.Revision = tx.Note(at, replicaChange(ChangeReplicaAdded, f.ref, p.rse.Name, r))
+		f.d.Revision = r.Revision
 		key, value = appendRef(append(key[:0], tableDID), f.ref), AppendDID(value[:0], f.d)
 		tx.Put(key, value)
 		key = appendRef(appendID(append(key[:0], tableRSEFile), p.rse.ID), f.ref)
 		tx.Put(key, nil)
-		j, _ := f.d.Replica(p.rse.ID)
-		r := &f.d.Replicas[j]
 		if r.Path != "" {
 			tx.Put(rsePathKey(p.rse.ID, r.Path), appendRef(nil, f.ref))
 		}

@@ -15,7 +15,7 @@ func AddRSE(tx Tx, at Stamp, c *command.AddRSE) ([]byte, error) {
 		return nil, Errorf(command.CodeInvalidObject, "the id of an RSE has 16 bytes, not %d", len(c.Uuid))
 	}
 	r := &RSE{
-		Name: c.Name, UUID: [16]byte(c.Uuid), Revision: at.Revision, Created: at.Time, Updated: at.Time,
+		Name: c.Name, UUID: [16]byte(c.Uuid), Created: at.Time, Updated: at.Time,
 		Type: RSETypeDisk, Deterministic: true, AvailableRead: true, AvailableWrite: true, AvailableDelete: true,
 	}
 	if err := r.applySettings(c.Settings); err != nil {
@@ -38,6 +38,7 @@ func AddRSE(tx Tx, at Stamp, c *command.AddRSE) ([]byte, error) {
 	}
 	r.ID = id
 	putNextID(tx, idRSE, id+1)
+	r.Revision = tx.Note(at, Change{Kind: ChangeRSEAdded, RSE: r.Name})
 	putRSE(tx, r)
 	return nil, nil
 }
@@ -68,8 +69,9 @@ func UpdateRSE(tx Tx, at Stamp, c *command.UpdateRSE) ([]byte, error) {
 		}
 		r.Name = c.NewName
 		tx.Delete(textKey(tableRSEName, c.Name))
+		tx.Note(at, Change{Kind: ChangeRSEChanged, RSE: c.Name, Type: changedName, Old: c.Name, New: c.NewName})
 	}
-	storeRSE(tx, at, r)
+	storeRSE(tx, at, r, changedSettings, "", "")
 	return nil, nil
 }
 
@@ -95,7 +97,8 @@ func DeleteRSE(tx Tx, at Stamp, c *command.DeleteRSE) ([]byte, error) {
 	r.Deleted = at.Time
 	tx.Delete(textKey(tableRSEName, r.Name))
 	tx.Delete(idKey(tableRSECounter, r.ID))
-	storeRSE(tx, at, r)
+	r.Updated, r.Revision = at.Time, tx.Note(at, Change{Kind: ChangeRSEDeleted, RSE: r.Name})
+	putRSE(tx, r)
 	return nil, nil
 }
 
@@ -116,8 +119,9 @@ func SetRSEAttribute(tx Tx, at Stamp, c *command.SetRSEAttribute) ([]byte, error
 	if _, found := r.Attribute(c.Key); !found && len(r.Attributes) >= maxRSEParts {
 		return nil, Errorf(command.CodeTooManyItems, "RSE '%s' has %d attributes already", c.Rse, maxRSEParts)
 	}
-	r.setAttribute(c.Key, NormalizeAttribute(c.Value))
-	storeRSE(tx, at, r)
+	value := NormalizeAttribute(c.Value)
+	r.setAttribute(c.Key, value)
+	storeRSE(tx, at, r, changedAttribute, c.Key, jsonText(value))
 	return nil, nil
 }
 
@@ -133,7 +137,7 @@ func DeleteRSEAttribute(tx Tx, at Stamp, c *command.DeleteRSEAttribute) ([]byte,
 	default:
 		return nil, Errorf(command.CodeRSEAttributeNotFound, "RSE attribute '%s' cannot be found", c.Key)
 	}
-	storeRSE(tx, at, r)
+	storeRSE(tx, at, r, changedAttribute, c.Key, "")
 	return nil, nil
 }
 
@@ -149,9 +153,25 @@ func changeableRSE(v View, at Stamp, name string, action Action) (*RSE, error) {
 	return r, err
 }
 
-// storeRSE stores an RSE that the command has changed.
-func storeRSE(tx Tx, at Stamp, r *RSE) {
-	r.Updated, r.Revision = at.Time, at.Revision
+// What of an RSE or an account an event says has changed.
+const (
+	changedSettings  = "settings"
+	changedName      = "name"
+	changedAttribute = "attribute"
+	changedProtocol  = "protocol"
+	changedDistance  = "distance"
+	changedUsage     = "usage"
+	changedLimit     = "limit"
+)
+
+// rseChange is the event of an RSE: what has changed, and where it has a key, which; value is JSON.
+func rseChange(rse, what, key, value string) Change {
+	return Change{Kind: ChangeRSEChanged, RSE: rse, Type: what, Key: key, Value: value}
+}
+
+// storeRSE stores an RSE that the command has changed, with the event that says what.
+func storeRSE(tx Tx, at Stamp, r *RSE, what, key, value string) {
+	r.Updated, r.Revision = at.Time, tx.Note(at, rseChange(r.Name, what, key, value))
 	putRSE(tx, r)
 }
 

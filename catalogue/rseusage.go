@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"strconv"
 
 	"dapple/command"
 )
@@ -161,6 +162,7 @@ func SetRSEUsage(tx Tx, at Stamp, c *command.SetRSEUsage) ([]byte, error) {
 	}
 	report := &Usage{Used: c.Used, Free: c.Free, Files: c.Files, Reported: at.Time}
 	tx.Put(appendNumber(prefix, at.Revision), appendUsage(nil, report))
+	tx.Note(at, rseChange(r.Name, changedUsage, c.Source, ""))
 	return nil, nil
 }
 
@@ -209,6 +211,7 @@ func SetRSELimit(tx Tx, at Stamp, c *command.SetRSELimit) ([]byte, error) {
 		return nil, Errorf(command.CodeTooManyItems, "RSE '%s' has %d limits already", c.Rse, maxRSEParts)
 	}
 	tx.Put(key, binary.AppendVarint([]byte{limitFormat}, c.Value))
+	tx.Note(at, rseChange(r.Name, changedLimit, c.Name, strconv.FormatInt(c.Value, 10)))
 	return nil, nil
 }
 
@@ -219,6 +222,7 @@ func DeleteRSELimit(tx Tx, at Stamp, c *command.DeleteRSELimit) ([]byte, error) 
 		return nil, err
 	}
 	tx.Delete(limitKey(r.ID, c.Name))
+	tx.Note(at, rseChange(r.Name, changedLimit, c.Name, ""))
 	return nil, nil
 }
 

@@ -133,6 +133,7 @@ func AddScope(tx Tx, at Stamp, c *command.AddScope) ([]byte, error) {
 	}
 	putNextID(tx, idScope, id+1)
 	putScope(tx, &Scope{Name: c.Name, ID: id, Account: c.Account, Created: at.Time})
+	tx.Note(at, Change{Kind: ChangeScopeAdded, ref: didRef{scope: id}, New: c.Account})
 	return nil, nil
 }
 
@@ -149,6 +150,7 @@ func SetScopeOwner(tx Tx, at Stamp, c *command.SetScopeOwner) ([]byte, error) {
 		return nil, err
 	}
 	tx.Delete(append(textKey0(tableAccountScope, s.Account), s.Name...))
+	tx.Note(at, Change{Kind: ChangeScopeChanged, ref: didRef{scope: s.ID}, Old: s.Account, New: c.Account})
 	s.Account = c.Account
 	putScope(tx, s)
 	return nil, nil

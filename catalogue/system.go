@@ -8,9 +8,10 @@ import (
 	"dapple/command"
 )
 
-// SchemaVersion is the version of tables and rules that Genesis writes. It is raised only by an entry of the log, once
-// every member runs a program that knows the next one.
-const SchemaVersion = 1
+// SchemaVersion is the newest version of tables and rules that this program knows: what a new cluster is to have. Version 2 has
+// the change feed, with a revision for each event instead of each command. It is raised only by an entry of the log, once every
+// member runs a program that knows the next one.
+const SchemaVersion = 2
 
 // Names of the system keys; they are stored.
 const (
@@ -114,6 +115,9 @@ func Genesis(tx Tx, at Stamp, c *command.Genesis) ([]byte, error) {
 	case formed:
 		return nil, Errorf(command.CodeDuplicateGenesis, "the cluster has been formed already")
 	}
+	if c.Schema > SchemaVersion {
+		return nil, fmt.Errorf("schema version %d: this program knows %d", c.Schema, SchemaVersion)
+	}
 	if err := validateGenesis(c); err != nil {
 		return nil, err
 	}
@@ -121,13 +125,13 @@ func Genesis(tx Tx, at Stamp, c *command.Genesis) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	putSystemNumber(tx, systemSchema, SchemaVersion)
+	putSystemNumber(tx, systemSchema, uint64(max(c.Schema, 1)))
 	tx.Put(SystemKey(systemCluster), c.ClusterId)
 	putNextID(tx, idAccount, id+1)
-	putAccount(tx, &Account{
-		Name: RootAccount, ID: id, Revision: at.Revision, Type: AccountService, Status: AccountActive, Email: c.RootEmail,
-		Created: at.Time, Updated: at.Time,
-	})
+	root := &Account{
+		Name: RootAccount, ID: id, Type: AccountService, Status: AccountActive, Email: c.RootEmail, Created: at.Time, Updated: at.Time,
+	}
+	addAccount(tx, at, root)
 	putIdentity(tx, &Identity{
 		Type: IdentityUserpass, Name: c.RootIdentity, Created: at.Time, Email: c.RootEmail, PasswordHash: c.RootPassword,
 	})

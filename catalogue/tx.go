@@ -22,11 +22,15 @@ type Tx interface {
 	View
 	Put(key, value []byte)
 	Delete(key []byte)
+	// Note adds an event to the change feed and returns its revision, which is also the version of the record that the event
+	// is about. It is a write: a command notes what it does in the write phase, in the order in which it does it.
+	Note(at Stamp, c Change) (revision uint64)
 }
 
 // Stamp is what the state machine tells a command about itself. All of it is the same on every node.
 type Stamp struct {
-	// Revision counts the commands ever executed; records carry the one that last changed them as their version.
+	// Revision is that of the command's first event, which each further one counts on from; a command without events takes it
+	// alone. Records carry the revision that last changed them as their version.
 	Revision uint64
 	// Time is the log time in microseconds since 1970-01-01 UTC; it grows with every entry.
 	Time int64

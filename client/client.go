@@ -1,7 +1,8 @@
 // Package client speaks to a Dapple cluster, or to a Rucio server as far as Dapple's API is Rucio's.
 //
 // A Client knows several nodes and takes the next one when one does not answer. It repeats by itself only what is safe to
-// repeat: reads, and writes of which it is sure that they did not happen. It keeps the session, so that what it has written it
+// repeat: reads, writes of which it is sure that they did not happen, and, once a Dapple server has answered, any write, since
+// such a server does a request with the same Idempotency-Key once. It keeps the session, so that what it has written it
 // reads on every node.
 package client
 
@@ -42,11 +43,13 @@ type Config struct {
 
 // Client is made by New. It may be used by many goroutines.
 type Client struct {
-	cfg    Config
-	nodes  []string
-	http   *http.Client
-	next   atomic.Uint32 // the node to ask first
-	tokens tokenKeeper
+	// keepsKeys is set once a server has answered that does a request with a key once.
+	keepsKeys atomic.Bool
+	cfg       Config
+	nodes     []string
+	http      *http.Client
+	next      atomic.Uint32 // the node to ask first
+	tokens    tokenKeeper
 
 	mu      sync.Mutex
 	session string // the session cookie with the highest index

@@ -78,7 +78,8 @@ func TestRepeats(t *testing.T) {
 			}
 			ids := map[string]bool{}
 			second, asked := newNode(t, func(w http.ResponseWriter, r *http.Request) {
-				ids[r.Header.Get("X-Request-Id")] = true
+				ids[r.Header.Get("Idempotency-Key")] = true
+				require.Equal(t, c.write, r.Header.Get("Idempotency-Key") != "")
 				_, _ = w.Write([]byte(`["s"]`))
 			})
 			client := newClient(t, Config{URLs: []string{first, second}, Token: "t"})
@@ -102,6 +103,36 @@ func TestRepeats(t *testing.T) {
 				require.ErrorAs(t, err, &answered)
 				require.Equal(t, "because", answered.Message)
 			}
+		})
+	}
+}
+
+// TestRepeatsWithKey: once a server is known to keep keys, a write whose outcome is unknown is sent again, with the same key.
+func TestRepeatsWithKey(t *testing.T) {
+	for name, failure := range map[string]http.HandlerFunc{
+		"unknown": refuse(504, "ServiceUnavailable"), "cut off": cut,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var keys []string
+			url, _ := newNode(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("X-Dapple-Node", "n1")
+				if r.Method == http.MethodGet {
+					_, _ = w.Write([]byte(`["s"]`))
+					return
+				}
+				if keys = append(keys, r.Header.Get("Idempotency-Key")); len(keys) < 3 {
+					failure(w, r)
+				}
+			})
+			client := newClient(t, Config{URLs: []string{url}, Token: "t"})
+			_, err := client.Scopes(t.Context())
+			require.NoError(t, err)
+			require.NoError(t, client.AddScope(t.Context(), "root", "s"))
+			require.Len(t, keys, 3)
+			require.NotEmpty(t, keys[0])
+			require.Equal(t, []string{keys[0], keys[0], keys[0]}, keys)
+			require.NoError(t, client.AddScope(t.Context(), "root", "s"))
+			require.NotEqual(t, keys[0], keys[3], "another request has another key")
 		})
 	}
 }

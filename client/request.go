@@ -64,7 +64,7 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The same id on every attempt: a server that knows it does not do the request twice.
+	// The same key on every attempt: a Dapple server does not do the request twice.
 	id := uuid.NewString()
 	first, renewed := c.next.Load(), false
 	var last error
@@ -83,7 +83,7 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 			c.tokens.drop()
 			renewed = true
 			continue
-		case !repeatable(&r, err):
+		case !c.repeatable(&r, err):
 			return nil, fmt.Errorf("%s %s: %w", r.method, r.path, err)
 		}
 		if !pause(ctx, attempt, err) {
@@ -118,20 +118,21 @@ type notSent struct{ error }
 // Unwrap returns the cause.
 func (n notSent) Unwrap() error { return n.error }
 
-// repeatable reports whether a request may be sent again after that failure: whatever it was where the request only reads, otherwise
-// where it surely did nothing.
-func repeatable(r *request, err error) bool {
+// repeatable reports whether a request may be sent again after that failure: whatever it was where the request only reads, or where
+// the servers are known to do a request with a key once; otherwise where it surely did nothing.
+func (c *Client) repeatable(r *request, err error) bool {
+	once := r.safe() || c.keepsKeys.Load()
 	var answered *Error
 	if errors.As(err, &answered) {
 		switch answered.Status {
 		case http.StatusServiceUnavailable:
 			return true
 		case http.StatusBadGateway, http.StatusGatewayTimeout:
-			return r.safe()
+			return once
 		}
 		return false
 	}
-	return neverSent(err) || r.safe()
+	return once || neverSent(err)
 }
 
 // neverSent reports whether a request surely did not reach the node.
@@ -154,7 +155,9 @@ func (c *Client) attempt(ctx context.Context, node, id string, r *request, body 
 	for key, values := range r.header {
 		out.Header[key] = values
 	}
-	out.Header.Set("X-Request-Id", id)
+	if !r.safe() {
+		out.Header.Set("Idempotency-Key", id)
+	}
 	if r.body != nil {
 		out.Header.Set("Content-Type", "application/json")
 	}
@@ -173,6 +176,9 @@ func (c *Client) attempt(ctx context.Context, node, id string, r *request, body 
 		return nil, err
 	}
 	c.keepSession(response)
+	if response.Header.Get("X-Dapple-Node") != "" {
+		c.keepsKeys.Store(true)
+	}
 	if response.StatusCode < http.StatusMultipleChoices {
 		return response, nil
 	}

@@ -39,6 +39,8 @@ const (
 	CodeUnknownMethod Code = 13
 	// CodeDuplicateGenesis means that the cluster has been formed already.
 	CodeDuplicateGenesis Code = 14
+	// CodeKeyReused means that the key of a request to be done once belongs to another request. Nothing was done.
+	CodeKeyReused Code = 15
 )
 
 // Requests that are malformed, whatever the state of the catalogue.
@@ -114,6 +116,13 @@ const (
 	CodeFileMismatch    Code = 192 // a known file with another size or checksum
 	CodeReplicaLocked   Code = 193
 	CodeStateForbidden  Code = 194 // a change of state that the rules forbid
+	CodeVersionMismatch Code = 195 // a replica that has another version than the one named
+)
+
+// The change feed.
+const (
+	CodeChangesGone    Code = 220 // the position asked for is older than what is kept
+	CodeChangesNotKept Code = 221 // a cluster formed before there was a feed
 )
 
 // String returns the number; names and texts belong to the layers that speak to people.

@@ -535,6 +535,165 @@ func (x *DeleteReplicas) GetIgnoreAvailability() bool {
 	return false
 }
 
+// UpdateReplicaStatesIf is UpdateReplicaStates where every replica has the version that is named for it.
+type UpdateReplicaStatesIf struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Update        *UpdateReplicaStates   `protobuf:"bytes,1,opt,name=update,proto3" json:"update,omitempty"`
+	Versions      []uint64               `protobuf:"varint,2,rep,packed,name=versions,proto3" json:"versions,omitempty"` // one for each of update.files; 0 where the version does not matter
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateReplicaStatesIf) Reset() {
+	*x = UpdateReplicaStatesIf{}
+	mi := &file_replica_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateReplicaStatesIf) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateReplicaStatesIf) ProtoMessage() {}
+
+func (x *UpdateReplicaStatesIf) ProtoReflect() protoreflect.Message {
+	mi := &file_replica_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateReplicaStatesIf.ProtoReflect.Descriptor instead.
+func (*UpdateReplicaStatesIf) Descriptor() ([]byte, []int) {
+	return file_replica_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *UpdateReplicaStatesIf) GetUpdate() *UpdateReplicaStates {
+	if x != nil {
+		return x.Update
+	}
+	return nil
+}
+
+func (x *UpdateReplicaStatesIf) GetVersions() []uint64 {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+// DeleteReplicasIf is DeleteReplicas where every replica has the version that is named for it.
+type DeleteReplicasIf struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Deletion      *DeleteReplicas        `protobuf:"bytes,1,opt,name=deletion,proto3" json:"deletion,omitempty"`
+	Versions      []uint64               `protobuf:"varint,2,rep,packed,name=versions,proto3" json:"versions,omitempty"` // one for each of deletion.files; 0 where the version does not matter
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteReplicasIf) Reset() {
+	*x = DeleteReplicasIf{}
+	mi := &file_replica_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteReplicasIf) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteReplicasIf) ProtoMessage() {}
+
+func (x *DeleteReplicasIf) ProtoReflect() protoreflect.Message {
+	mi := &file_replica_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteReplicasIf.ProtoReflect.Descriptor instead.
+func (*DeleteReplicasIf) Descriptor() ([]byte, []int) {
+	return file_replica_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *DeleteReplicasIf) GetDeletion() *DeleteReplicas {
+	if x != nil {
+		return x.Deletion
+	}
+	return nil
+}
+
+func (x *DeleteReplicasIf) GetVersions() []uint64 {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+// VersionMismatch is the answer of a command that was refused because replicas have other versions.
+type VersionMismatch struct {
+	state         protoimpl.MessageState  `protogen:"open.v1"`
+	Items         []*VersionMismatch_Item `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`  // the first of them, in the order of the command
+	Count         uint32                  `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"` // how many there are in all
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VersionMismatch) Reset() {
+	*x = VersionMismatch{}
+	mi := &file_replica_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VersionMismatch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VersionMismatch) ProtoMessage() {}
+
+func (x *VersionMismatch) ProtoReflect() protoreflect.Message {
+	mi := &file_replica_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VersionMismatch.ProtoReflect.Descriptor instead.
+func (*VersionMismatch) Descriptor() ([]byte, []int) {
+	return file_replica_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *VersionMismatch) GetItems() []*VersionMismatch_Item {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *VersionMismatch) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 // ReplicaAt names a replica with its RSE, by name or by id.
 type ReplicaAt struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -548,7 +707,7 @@ type ReplicaAt struct {
 
 func (x *ReplicaAt) Reset() {
 	*x = ReplicaAt{}
-	mi := &file_replica_proto_msgTypes[8]
+	mi := &file_replica_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -560,7 +719,7 @@ func (x *ReplicaAt) String() string {
 func (*ReplicaAt) ProtoMessage() {}
 
 func (x *ReplicaAt) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[8]
+	mi := &file_replica_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -573,7 +732,7 @@ func (x *ReplicaAt) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaAt.ProtoReflect.Descriptor instead.
 func (*ReplicaAt) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{8}
+	return file_replica_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ReplicaAt) GetScope() string {
@@ -618,7 +777,7 @@ type DeclareBad struct {
 
 func (x *DeclareBad) Reset() {
 	*x = DeclareBad{}
-	mi := &file_replica_proto_msgTypes[9]
+	mi := &file_replica_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -630,7 +789,7 @@ func (x *DeclareBad) String() string {
 func (*DeclareBad) ProtoMessage() {}
 
 func (x *DeclareBad) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[9]
+	mi := &file_replica_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -643,7 +802,7 @@ func (x *DeclareBad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeclareBad.ProtoReflect.Descriptor instead.
 func (*DeclareBad) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{9}
+	return file_replica_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DeclareBad) GetPfns() []string {
@@ -693,7 +852,7 @@ type DeclareSuspicious struct {
 
 func (x *DeclareSuspicious) Reset() {
 	*x = DeclareSuspicious{}
-	mi := &file_replica_proto_msgTypes[10]
+	mi := &file_replica_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -705,7 +864,7 @@ func (x *DeclareSuspicious) String() string {
 func (*DeclareSuspicious) ProtoMessage() {}
 
 func (x *DeclareSuspicious) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[10]
+	mi := &file_replica_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -718,7 +877,7 @@ func (x *DeclareSuspicious) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeclareSuspicious.ProtoReflect.Descriptor instead.
 func (*DeclareSuspicious) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{10}
+	return file_replica_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DeclareSuspicious) GetPfns() []string {
@@ -752,7 +911,7 @@ type NotDeclared struct {
 
 func (x *NotDeclared) Reset() {
 	*x = NotDeclared{}
-	mi := &file_replica_proto_msgTypes[11]
+	mi := &file_replica_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -764,7 +923,7 @@ func (x *NotDeclared) String() string {
 func (*NotDeclared) ProtoMessage() {}
 
 func (x *NotDeclared) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[11]
+	mi := &file_replica_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -777,7 +936,7 @@ func (x *NotDeclared) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotDeclared.ProtoReflect.Descriptor instead.
 func (*NotDeclared) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{11}
+	return file_replica_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *NotDeclared) GetRses() []*NotDeclared_RSE {
@@ -800,7 +959,7 @@ type DeclareBadPFNs struct {
 
 func (x *DeclareBadPFNs) Reset() {
 	*x = DeclareBadPFNs{}
-	mi := &file_replica_proto_msgTypes[12]
+	mi := &file_replica_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -812,7 +971,7 @@ func (x *DeclareBadPFNs) String() string {
 func (*DeclareBadPFNs) ProtoMessage() {}
 
 func (x *DeclareBadPFNs) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[12]
+	mi := &file_replica_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -825,7 +984,7 @@ func (x *DeclareBadPFNs) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeclareBadPFNs.ProtoReflect.Descriptor instead.
 func (*DeclareBadPFNs) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{12}
+	return file_replica_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeclareBadPFNs) GetPfns() []string {
@@ -866,7 +1025,7 @@ type SetTombstones struct {
 
 func (x *SetTombstones) Reset() {
 	*x = SetTombstones{}
-	mi := &file_replica_proto_msgTypes[13]
+	mi := &file_replica_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -878,7 +1037,7 @@ func (x *SetTombstones) String() string {
 func (*SetTombstones) ProtoMessage() {}
 
 func (x *SetTombstones) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[13]
+	mi := &file_replica_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -891,7 +1050,7 @@ func (x *SetTombstones) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetTombstones.ProtoReflect.Descriptor instead.
 func (*SetTombstones) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{13}
+	return file_replica_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SetTombstones) GetReplicas() []*ReplicaAt {
@@ -913,7 +1072,7 @@ type Quarantine struct {
 
 func (x *Quarantine) Reset() {
 	*x = Quarantine{}
-	mi := &file_replica_proto_msgTypes[14]
+	mi := &file_replica_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +1084,7 @@ func (x *Quarantine) String() string {
 func (*Quarantine) ProtoMessage() {}
 
 func (x *Quarantine) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[14]
+	mi := &file_replica_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1097,7 @@ func (x *Quarantine) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantine.ProtoReflect.Descriptor instead.
 func (*Quarantine) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{14}
+	return file_replica_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Quarantine) GetRse() string {
@@ -972,7 +1131,7 @@ type ExpireUnavailable struct {
 
 func (x *ExpireUnavailable) Reset() {
 	*x = ExpireUnavailable{}
-	mi := &file_replica_proto_msgTypes[15]
+	mi := &file_replica_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1143,7 @@ func (x *ExpireUnavailable) String() string {
 func (*ExpireUnavailable) ProtoMessage() {}
 
 func (x *ExpireUnavailable) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[15]
+	mi := &file_replica_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -997,7 +1156,7 @@ func (x *ExpireUnavailable) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExpireUnavailable.ProtoReflect.Descriptor instead.
 func (*ExpireUnavailable) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{15}
+	return file_replica_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ExpireUnavailable) GetLimit() uint32 {
@@ -1017,7 +1176,7 @@ type Expired struct {
 
 func (x *Expired) Reset() {
 	*x = Expired{}
-	mi := &file_replica_proto_msgTypes[16]
+	mi := &file_replica_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1029,7 +1188,7 @@ func (x *Expired) String() string {
 func (*Expired) ProtoMessage() {}
 
 func (x *Expired) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[16]
+	mi := &file_replica_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1042,7 +1201,7 @@ func (x *Expired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Expired.ProtoReflect.Descriptor instead.
 func (*Expired) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{16}
+	return file_replica_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Expired) GetCount() uint32 {
@@ -1063,7 +1222,7 @@ type AddReport_Refusal struct {
 
 func (x *AddReport_Refusal) Reset() {
 	*x = AddReport_Refusal{}
-	mi := &file_replica_proto_msgTypes[18]
+	mi := &file_replica_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1075,7 +1234,7 @@ func (x *AddReport_Refusal) String() string {
 func (*AddReport_Refusal) ProtoMessage() {}
 
 func (x *AddReport_Refusal) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[18]
+	mi := &file_replica_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1112,6 +1271,74 @@ func (x *AddReport_Refusal) GetMessage() string {
 	return ""
 }
 
+type VersionMismatch_Item struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Scope         string                 `protobuf:"bytes,1,opt,name=scope,proto3" json:"scope,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Wanted        uint64                 `protobuf:"varint,3,opt,name=wanted,proto3" json:"wanted,omitempty"`
+	Found         uint64                 `protobuf:"varint,4,opt,name=found,proto3" json:"found,omitempty"` // 0 where there is no such replica
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VersionMismatch_Item) Reset() {
+	*x = VersionMismatch_Item{}
+	mi := &file_replica_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VersionMismatch_Item) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VersionMismatch_Item) ProtoMessage() {}
+
+func (x *VersionMismatch_Item) ProtoReflect() protoreflect.Message {
+	mi := &file_replica_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VersionMismatch_Item.ProtoReflect.Descriptor instead.
+func (*VersionMismatch_Item) Descriptor() ([]byte, []int) {
+	return file_replica_proto_rawDescGZIP(), []int{10, 0}
+}
+
+func (x *VersionMismatch_Item) GetScope() string {
+	if x != nil {
+		return x.Scope
+	}
+	return ""
+}
+
+func (x *VersionMismatch_Item) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *VersionMismatch_Item) GetWanted() uint64 {
+	if x != nil {
+		return x.Wanted
+	}
+	return 0
+}
+
+func (x *VersionMismatch_Item) GetFound() uint64 {
+	if x != nil {
+		return x.Found
+	}
+	return 0
+}
+
 type NotDeclared_RSE struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Rse           string                 `protobuf:"bytes,1,opt,name=rse,proto3" json:"rse,omitempty"`
@@ -1122,7 +1349,7 @@ type NotDeclared_RSE struct {
 
 func (x *NotDeclared_RSE) Reset() {
 	*x = NotDeclared_RSE{}
-	mi := &file_replica_proto_msgTypes[19]
+	mi := &file_replica_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1134,7 +1361,7 @@ func (x *NotDeclared_RSE) String() string {
 func (*NotDeclared_RSE) ProtoMessage() {}
 
 func (x *NotDeclared_RSE) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[19]
+	mi := &file_replica_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1147,7 +1374,7 @@ func (x *NotDeclared_RSE) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NotDeclared_RSE.ProtoReflect.Descriptor instead.
 func (*NotDeclared_RSE) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{11, 0}
+	return file_replica_proto_rawDescGZIP(), []int{14, 0}
 }
 
 func (x *NotDeclared_RSE) GetRse() string {
@@ -1176,7 +1403,7 @@ type Quarantine_File struct {
 
 func (x *Quarantine_File) Reset() {
 	*x = Quarantine_File{}
-	mi := &file_replica_proto_msgTypes[20]
+	mi := &file_replica_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1188,7 +1415,7 @@ func (x *Quarantine_File) String() string {
 func (*Quarantine_File) ProtoMessage() {}
 
 func (x *Quarantine_File) ProtoReflect() protoreflect.Message {
-	mi := &file_replica_proto_msgTypes[20]
+	mi := &file_replica_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1201,7 +1428,7 @@ func (x *Quarantine_File) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantine_File.ProtoReflect.Descriptor instead.
 func (*Quarantine_File) Descriptor() ([]byte, []int) {
-	return file_replica_proto_rawDescGZIP(), []int{14, 0}
+	return file_replica_proto_rawDescGZIP(), []int{17, 0}
 }
 
 func (x *Quarantine_File) GetPath() string {
@@ -1278,7 +1505,21 @@ const file_replica_proto_rawDesc = "" +
 	"\x0eDeleteReplicas\x12\x10\n" +
 	"\x03rse\x18\x01 \x01(\tR\x03rse\x121\n" +
 	"\x05files\x18\x02 \x03(\v2\x1b.dapple.command.ReplicaNameR\x05files\x12/\n" +
-	"\x13ignore_availability\x18\x03 \x01(\bR\x12ignoreAvailability\"^\n" +
+	"\x13ignore_availability\x18\x03 \x01(\bR\x12ignoreAvailability\"p\n" +
+	"\x15UpdateReplicaStatesIf\x12;\n" +
+	"\x06update\x18\x01 \x01(\v2#.dapple.command.UpdateReplicaStatesR\x06update\x12\x1a\n" +
+	"\bversions\x18\x02 \x03(\x04R\bversions\"j\n" +
+	"\x10DeleteReplicasIf\x12:\n" +
+	"\bdeletion\x18\x01 \x01(\v2\x1e.dapple.command.DeleteReplicasR\bdeletion\x12\x1a\n" +
+	"\bversions\x18\x02 \x03(\x04R\bversions\"\xc3\x01\n" +
+	"\x0fVersionMismatch\x12:\n" +
+	"\x05items\x18\x01 \x03(\v2$.dapple.command.VersionMismatch.ItemR\x05items\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\rR\x05count\x1a^\n" +
+	"\x04Item\x12\x14\n" +
+	"\x05scope\x18\x01 \x01(\tR\x05scope\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
+	"\x06wanted\x18\x03 \x01(\x04R\x06wanted\x12\x14\n" +
+	"\x05found\x18\x04 \x01(\x04R\x05found\"^\n" +
 	"\tReplicaAt\x12\x14\n" +
 	"\x05scope\x18\x01 \x01(\tR\x05scope\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x10\n" +
@@ -1335,47 +1576,54 @@ func file_replica_proto_rawDescGZIP() []byte {
 	return file_replica_proto_rawDescData
 }
 
-var file_replica_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_replica_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_replica_proto_goTypes = []any{
-	(*NewFile)(nil),              // 0: dapple.command.NewFile
-	(*AddReplicas)(nil),          // 1: dapple.command.AddReplicas
-	(*AddReplicasReporting)(nil), // 2: dapple.command.AddReplicasReporting
-	(*AddReport)(nil),            // 3: dapple.command.AddReport
-	(*ReplicaChange)(nil),        // 4: dapple.command.ReplicaChange
-	(*UpdateReplicaStates)(nil),  // 5: dapple.command.UpdateReplicaStates
-	(*ReplicaName)(nil),          // 6: dapple.command.ReplicaName
-	(*DeleteReplicas)(nil),       // 7: dapple.command.DeleteReplicas
-	(*ReplicaAt)(nil),            // 8: dapple.command.ReplicaAt
-	(*DeclareBad)(nil),           // 9: dapple.command.DeclareBad
-	(*DeclareSuspicious)(nil),    // 10: dapple.command.DeclareSuspicious
-	(*NotDeclared)(nil),          // 11: dapple.command.NotDeclared
-	(*DeclareBadPFNs)(nil),       // 12: dapple.command.DeclareBadPFNs
-	(*SetTombstones)(nil),        // 13: dapple.command.SetTombstones
-	(*Quarantine)(nil),           // 14: dapple.command.Quarantine
-	(*ExpireUnavailable)(nil),    // 15: dapple.command.ExpireUnavailable
-	(*Expired)(nil),              // 16: dapple.command.Expired
-	nil,                          // 17: dapple.command.NewFile.MetaEntry
-	(*AddReport_Refusal)(nil),    // 18: dapple.command.AddReport.Refusal
-	(*NotDeclared_RSE)(nil),      // 19: dapple.command.NotDeclared.RSE
-	(*Quarantine_File)(nil),      // 20: dapple.command.Quarantine.File
+	(*NewFile)(nil),               // 0: dapple.command.NewFile
+	(*AddReplicas)(nil),           // 1: dapple.command.AddReplicas
+	(*AddReplicasReporting)(nil),  // 2: dapple.command.AddReplicasReporting
+	(*AddReport)(nil),             // 3: dapple.command.AddReport
+	(*ReplicaChange)(nil),         // 4: dapple.command.ReplicaChange
+	(*UpdateReplicaStates)(nil),   // 5: dapple.command.UpdateReplicaStates
+	(*ReplicaName)(nil),           // 6: dapple.command.ReplicaName
+	(*DeleteReplicas)(nil),        // 7: dapple.command.DeleteReplicas
+	(*UpdateReplicaStatesIf)(nil), // 8: dapple.command.UpdateReplicaStatesIf
+	(*DeleteReplicasIf)(nil),      // 9: dapple.command.DeleteReplicasIf
+	(*VersionMismatch)(nil),       // 10: dapple.command.VersionMismatch
+	(*ReplicaAt)(nil),             // 11: dapple.command.ReplicaAt
+	(*DeclareBad)(nil),            // 12: dapple.command.DeclareBad
+	(*DeclareSuspicious)(nil),     // 13: dapple.command.DeclareSuspicious
+	(*NotDeclared)(nil),           // 14: dapple.command.NotDeclared
+	(*DeclareBadPFNs)(nil),        // 15: dapple.command.DeclareBadPFNs
+	(*SetTombstones)(nil),         // 16: dapple.command.SetTombstones
+	(*Quarantine)(nil),            // 17: dapple.command.Quarantine
+	(*ExpireUnavailable)(nil),     // 18: dapple.command.ExpireUnavailable
+	(*Expired)(nil),               // 19: dapple.command.Expired
+	nil,                           // 20: dapple.command.NewFile.MetaEntry
+	(*AddReport_Refusal)(nil),     // 21: dapple.command.AddReport.Refusal
+	(*VersionMismatch_Item)(nil),  // 22: dapple.command.VersionMismatch.Item
+	(*NotDeclared_RSE)(nil),       // 23: dapple.command.NotDeclared.RSE
+	(*Quarantine_File)(nil),       // 24: dapple.command.Quarantine.File
 }
 var file_replica_proto_depIdxs = []int32{
-	17, // 0: dapple.command.NewFile.meta:type_name -> dapple.command.NewFile.MetaEntry
+	20, // 0: dapple.command.NewFile.meta:type_name -> dapple.command.NewFile.MetaEntry
 	0,  // 1: dapple.command.AddReplicas.files:type_name -> dapple.command.NewFile
 	0,  // 2: dapple.command.AddReplicasReporting.files:type_name -> dapple.command.NewFile
-	18, // 3: dapple.command.AddReport.refused:type_name -> dapple.command.AddReport.Refusal
+	21, // 3: dapple.command.AddReport.refused:type_name -> dapple.command.AddReport.Refusal
 	4,  // 4: dapple.command.UpdateReplicaStates.files:type_name -> dapple.command.ReplicaChange
 	6,  // 5: dapple.command.DeleteReplicas.files:type_name -> dapple.command.ReplicaName
-	8,  // 6: dapple.command.DeclareBad.replicas:type_name -> dapple.command.ReplicaAt
-	8,  // 7: dapple.command.DeclareSuspicious.replicas:type_name -> dapple.command.ReplicaAt
-	19, // 8: dapple.command.NotDeclared.rses:type_name -> dapple.command.NotDeclared.RSE
-	8,  // 9: dapple.command.SetTombstones.replicas:type_name -> dapple.command.ReplicaAt
-	20, // 10: dapple.command.Quarantine.files:type_name -> dapple.command.Quarantine.File
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	5,  // 6: dapple.command.UpdateReplicaStatesIf.update:type_name -> dapple.command.UpdateReplicaStates
+	7,  // 7: dapple.command.DeleteReplicasIf.deletion:type_name -> dapple.command.DeleteReplicas
+	22, // 8: dapple.command.VersionMismatch.items:type_name -> dapple.command.VersionMismatch.Item
+	11, // 9: dapple.command.DeclareBad.replicas:type_name -> dapple.command.ReplicaAt
+	11, // 10: dapple.command.DeclareSuspicious.replicas:type_name -> dapple.command.ReplicaAt
+	23, // 11: dapple.command.NotDeclared.rses:type_name -> dapple.command.NotDeclared.RSE
+	11, // 12: dapple.command.SetTombstones.replicas:type_name -> dapple.command.ReplicaAt
+	24, // 13: dapple.command.Quarantine.files:type_name -> dapple.command.Quarantine.File
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_replica_proto_init() }
@@ -1389,7 +1637,7 @@ func file_replica_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_replica_proto_rawDesc), len(file_replica_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

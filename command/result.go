@@ -12,20 +12,29 @@ type Result struct {
 	Code Code
 	// Index is the log index of the entry that first carried the command.
 	Index uint64
-	// Revision is the state machine's revision that the command was given. 0 where it was not executed.
+	// Revision is the state machine's revision after the command: that of its last event. 0 where it was not executed.
 	Revision uint64
 	// Message says for people what was refused and why; empty with CodeOK.
 	Message string
-	// Payload is the answer of the command, in the command's own encoding; often empty.
+	// Repeated is set where an earlier command with the same key had been executed: the result is that command's.
+	Repeated bool
+	// Payload is the answer of the command, in the command's own encoding; often empty. Few refusals have one.
 	Payload []byte
 }
 
 // ErrResult is returned for bytes that are no encoded Result.
 var ErrResult = errors.New("malformed command result")
 
+// flagRepeated stands above the code, which has 16 bits.
+const flagRepeated = 1 << 16
+
 // AppendResult appends the encoding of r to b.
 func AppendResult(b []byte, r Result) []byte {
-	b = binary.AppendUvarint(b, uint64(r.Code))
+	code := uint64(r.Code)
+	if r.Repeated {
+		code |= flagRepeated
+	}
+	b = binary.AppendUvarint(b, code)
 	b = binary.AppendUvarint(b, r.Index)
 	b = binary.AppendUvarint(b, r.Revision)
 	b = binary.AppendUvarint(b, uint64(len(r.Message)))
@@ -43,6 +52,8 @@ func ParseResult(b []byte) (Result, []byte, error) {
 	if p := d.bytes(); len(p) > 0 {
 		r.Payload = append([]byte(nil), p...)
 	}
+	r.Repeated = code&flagRepeated != 0
+	code &^= flagRepeated
 	if d.bad || code > uint64(^Code(0)) {
 		return Result{}, nil, ErrResult
 	}

@@ -155,6 +155,7 @@ type Genesis struct {
 	RootEmail     string                 `protobuf:"bytes,4,opt,name=root_email,json=rootEmail,proto3" json:"root_email,omitempty"`
 	KeyId         string                 `protobuf:"bytes,5,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`       // id of the first signing key
 	KeySeed       []byte                 `protobuf:"bytes,6,opt,name=key_seed,json=keySeed,proto3" json:"key_seed,omitempty"` // Ed25519 seed of the first signing key, 32 bytes
+	Schema        uint32                 `protobuf:"varint,7,opt,name=schema,proto3" json:"schema,omitempty"`                 // schema version of the new catalogue; 0 means 1
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -231,6 +232,13 @@ func (x *Genesis) GetKeySeed() []byte {
 	return nil
 }
 
+func (x *Genesis) GetSchema() uint32 {
+	if x != nil {
+		return x.Schema
+	}
+	return 0
+}
+
 // Digest asks every node to digest its state as of this entry.
 type Digest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -268,6 +276,129 @@ func (*Digest) Descriptor() ([]byte, []int) {
 	return file_system_proto_rawDescGZIP(), []int{3}
 }
 
+// Once carries a command of the catalogue that is executed only where no command of the same issuer with the same key was, within
+// its window. Otherwise the answer is that command's.
+type Once struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           []byte                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Fingerprint   []byte                 `protobuf:"bytes,2,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"` // of the request: with another one the key has been used for something else
+	Type          uint32                 `protobuf:"varint,3,opt,name=type,proto3" json:"type,omitempty"`              // of the command carried
+	Payload       []byte                 `protobuf:"bytes,4,opt,name=payload,proto3" json:"payload,omitempty"`         // of the command carried
+	Window        int64                  `protobuf:"varint,5,opt,name=window,proto3" json:"window,omitempty"`          // microseconds for which the answer is kept
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Once) Reset() {
+	*x = Once{}
+	mi := &file_system_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Once) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Once) ProtoMessage() {}
+
+func (x *Once) ProtoReflect() protoreflect.Message {
+	mi := &file_system_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Once.ProtoReflect.Descriptor instead.
+func (*Once) Descriptor() ([]byte, []int) {
+	return file_system_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Once) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
+func (x *Once) GetFingerprint() []byte {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return nil
+}
+
+func (x *Once) GetType() uint32 {
+	if x != nil {
+		return x.Type
+	}
+	return 0
+}
+
+func (x *Once) GetPayload() []byte {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
+}
+
+func (x *Once) GetWindow() int64 {
+	if x != nil {
+		return x.Window
+	}
+	return 0
+}
+
+// TrimChanges drops the oldest part of the change feed. The leader proposes it.
+type TrimChanges struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Through       uint64                 `protobuf:"varint,1,opt,name=through,proto3" json:"through,omitempty"` // the last revision to be dropped
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TrimChanges) Reset() {
+	*x = TrimChanges{}
+	mi := &file_system_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TrimChanges) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TrimChanges) ProtoMessage() {}
+
+func (x *TrimChanges) ProtoReflect() protoreflect.Message {
+	mi := &file_system_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TrimChanges.ProtoReflect.Descriptor instead.
+func (*TrimChanges) Descriptor() ([]byte, []int) {
+	return file_system_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *TrimChanges) GetThrough() uint64 {
+	if x != nil {
+		return x.Through
+	}
+	return 0
+}
+
 var File_system_proto protoreflect.FileDescriptor
 
 const file_system_proto_rawDesc = "" +
@@ -280,7 +411,7 @@ const file_system_proto_rawDesc = "" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x1b\n" +
 	"\tserver_id\x18\x03 \x01(\tR\bserverId\x12!\n" +
 	"\fhttp_address\x18\x04 \x01(\tR\vhttpAddress\x12\x18\n" +
-	"\aversion\x18\x05 \x01(\tR\aversion\"\xc3\x01\n" +
+	"\aversion\x18\x05 \x01(\tR\aversion\"\xdb\x01\n" +
 	"\aGenesis\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\fR\tclusterId\x12#\n" +
@@ -289,8 +420,17 @@ const file_system_proto_rawDesc = "" +
 	"\n" +
 	"root_email\x18\x04 \x01(\tR\trootEmail\x12\x15\n" +
 	"\x06key_id\x18\x05 \x01(\tR\x05keyId\x12\x19\n" +
-	"\bkey_seed\x18\x06 \x01(\fR\akeySeed\"\b\n" +
-	"\x06DigestB\x10Z\x0edapple/commandb\x06proto3"
+	"\bkey_seed\x18\x06 \x01(\fR\akeySeed\x12\x16\n" +
+	"\x06schema\x18\a \x01(\rR\x06schema\"\b\n" +
+	"\x06Digest\"\x80\x01\n" +
+	"\x04Once\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03key\x12 \n" +
+	"\vfingerprint\x18\x02 \x01(\fR\vfingerprint\x12\x12\n" +
+	"\x04type\x18\x03 \x01(\rR\x04type\x12\x18\n" +
+	"\apayload\x18\x04 \x01(\fR\apayload\x12\x16\n" +
+	"\x06window\x18\x05 \x01(\x03R\x06window\"'\n" +
+	"\vTrimChanges\x12\x18\n" +
+	"\athrough\x18\x01 \x01(\x04R\athroughB\x10Z\x0edapple/commandb\x06proto3"
 
 var (
 	file_system_proto_rawDescOnce sync.Once
@@ -304,12 +444,14 @@ func file_system_proto_rawDescGZIP() []byte {
 	return file_system_proto_rawDescData
 }
 
-var file_system_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_system_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_system_proto_goTypes = []any{
 	(*TermStart)(nil),       // 0: dapple.command.TermStart
 	(*RegisterSession)(nil), // 1: dapple.command.RegisterSession
 	(*Genesis)(nil),         // 2: dapple.command.Genesis
 	(*Digest)(nil),          // 3: dapple.command.Digest
+	(*Once)(nil),            // 4: dapple.command.Once
+	(*TrimChanges)(nil),     // 5: dapple.command.TrimChanges
 }
 var file_system_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -330,7 +472,7 @@ func file_system_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_system_proto_rawDesc), len(file_system_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -16,6 +16,10 @@ const (
 	TypeGenesis Type = 3
 	// TypeDigest makes every node digest its state as of this entry.
 	TypeDigest Type = 4
+	// TypeOnce carries another command that takes effect once for all requests with the same key.
+	TypeOnce Type = 5
+	// TypeTrimChanges drops the oldest part of the change feed.
+	TypeTrimChanges Type = 7
 
 	TypeAddAccount             Type = 10
 	TypeUpdateAccount          Type = 11
@@ -61,6 +65,9 @@ const (
 	TypeExpireUnavailable   Type = 78
 	// TypeAddReplicasReporting is AddReplicas for a caller that wants what can be had.
 	TypeAddReplicasReporting Type = 79
+	// TypeUpdateReplicaStatesIf and TypeDeleteReplicasIf take effect only where the replicas have the versions named.
+	TypeUpdateReplicaStatesIf Type = 80
+	TypeDeleteReplicasIf      Type = 81
 )
 
 // String returns the name of the command, or its number where the number has none.
@@ -106,6 +113,8 @@ var types = [...]typeRow{
 	{TypeRegisterSession, "RegisterSession"},
 	{TypeGenesis, "Genesis"},
 	{TypeDigest, "Digest"},
+	{TypeOnce, "Once"},
+	{TypeTrimChanges, "TrimChanges"},
 	{TypeAddAccount, "AddAccount"},
 	{TypeUpdateAccount, "UpdateAccount"},
 	{TypeDeleteAccount, "DeleteAccount"},
@@ -146,4 +155,6 @@ var types = [...]typeRow{
 	{TypeQuarantine, "Quarantine"},
 	{TypeExpireUnavailable, "ExpireUnavailable"},
 	{TypeAddReplicasReporting, "AddReplicasReporting"},
+	{TypeUpdateReplicaStatesIf, "UpdateReplicaStatesIf"},
+	{TypeDeleteReplicasIf, "DeleteReplicasIf"},
 }

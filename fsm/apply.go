@@ -35,7 +35,7 @@ func (m *Machine) ApplyBatch(entries []*raft.Log) []any {
 	committed := 0 // entries before this one are in the store
 	for i, entry := range entries {
 		answer, err := m.applyEntry(entry)
-		if err == nil && (i == len(entries)-1 || m.digestDue || m.overlay.size() > commitBytes) {
+		if err == nil && (i == len(entries)-1 || m.digestDue || m.trimDue || m.overlay.size() > commitBytes) {
 			if err = m.commit(); err == nil {
 				committed = i + 1
 			}
@@ -148,11 +148,13 @@ func (m *Machine) applyCommand(index uint64, c *command.Command) (command.Result
 
 // execute runs a command and makes its result. Refusals are results; an error must stop the machine.
 func (m *Machine) execute(index uint64, run *row, c *command.Command) (command.Result, error) {
-	m.state.revision++
+	if c.Type == command.TypeOnce {
+		return m.once(index, c)
+	}
 	m.overlay.begin()
-	at := catalogue.Stamp{Revision: m.state.revision, Time: m.state.time, Issuer: c.Issuer}
+	at := catalogue.Stamp{Revision: m.state.revision + 1, Time: m.state.time, Issuer: c.Issuer}
 	payload, err := guarded(run, m, at, c.Payload)
-	result := command.Result{Index: index, Revision: m.state.revision}
+	result := command.Result{Index: index}
 	var refusal *catalogue.Error
 	switch {
 	case err == nil:
@@ -163,11 +165,15 @@ func (m *Machine) execute(index uint64, run *row, c *command.Command) (command.R
 			return command.Result{}, fmt.Errorf("%w: %w", errDirty, err)
 		}
 		m.overlay.rollback()
-		result.Code, result.Message = refusal.Code, refusal.Message
+		result.Code, result.Message, result.Payload = refusal.Code, refusal.Message, refusal.Details
 		m.stats.command(c.Type, outcomeRefused)
 	default:
 		return command.Result{}, err
 	}
+	if err := m.keepChanges(at, index); err != nil {
+		return command.Result{}, err
+	}
+	result.Revision = m.state.revision
 	return result, nil
 }
 
@@ -191,6 +197,9 @@ func (m *Machine) commit() error {
 	st, tx := m.state, m.overlay
 	st.sessions.flush(tx)
 	catalogue.PutClock(tx, st.revision, st.time)
+	if st.feedChanged {
+		catalogue.PutFeed(tx, st.feed)
+	}
 	tx.Put(catalogue.LocalKey(localApplied), appendPosition(nil, st.applied))
 	if st.membersChanged {
 		tx.Put(catalogue.LocalKey(localMembers), appendMembership(nil, st.members))
@@ -198,6 +207,9 @@ func (m *Machine) commit() error {
 	batch := s.db.NewBatchWithSize(tx.size() + tx.size()/4)
 	defer batch.Close()
 	keys, err := tx.writeTo(batch)
+	if err == nil {
+		err = m.trim(batch)
+	}
 	if err != nil {
 		return err
 	}
@@ -213,7 +225,7 @@ func (m *Machine) commit() error {
 	if tx.settled {
 		m.generations.begin()
 	}
-	st.membersChanged = false
+	st.membersChanged, st.feedChanged = false, false
 	m.stats.committed(keys)
 	tx.reset()
 	return errors.Join(m.reader.done(), m.committed(s))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
@@ -84,4 +85,39 @@ func BenchmarkDigest(b *testing.B) {
 		stateDigest(b, m)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/keys, "ns/key")
+}
+
+// BenchmarkApplyRegister registers new files at an RSE, so many in a command: what the catalogue is mostly there for.
+func BenchmarkApplyRegister(b *testing.B) {
+	for _, files := range []int{1, 1000} {
+		b.Run(fmt.Sprint(files), func(b *testing.B) {
+			m := benchmarkMachine(b)
+			uuid := [16]byte{1}
+			apply(b, m, entry(b, 3,
+				command.Command{Type: command.TypeAddScope, Issuer: "root", Payload: payload(b, &command.AddScope{Name: "s", Account: "root"})},
+				command.Command{Type: command.TypeAddRSE, Issuer: "root", Payload: payload(b, &command.AddRSE{Name: "ONE", Uuid: uuid[:]})},
+			))
+			index, registered := uint64(3), 0
+			var took time.Duration
+			for b.Loop() {
+				var batch []*raft.Log
+				for range max(1, 16/files) {
+					c := &command.AddReplicas{Rse: "ONE"}
+					for range files {
+						c.Files = append(c.Files, &command.NewFile{
+							Scope: "s", Name: fmt.Sprintf("data/run%06d/some.project.stream.file.%08d.root", registered/100, registered),
+							Bytes: 1 << 30, Adler32: fmt.Sprintf("%08x", registered*2654435761%(1<<32)),
+						})
+						registered++
+					}
+					index++
+					batch = append(batch, entry(b, index, command.Command{Type: command.TypeAddReplicas, Issuer: "root", Payload: payload(b, c)}))
+				}
+				started := time.Now()
+				apply(b, m, batch...)
+				took += time.Since(started)
+			}
+			b.ReportMetric(float64(took.Nanoseconds())/float64(registered), "ns/replica")
+		})
+	}
 }

@@ -78,6 +78,10 @@ type Machine struct {
 	generations generations
 	// digestDue is set by a Digest command until its entry is committed.
 	digestDue bool
+	// onceFrom is the log time before which no answer is kept any more: where looking for expired ones begins.
+	onceFrom int64
+	// trimDue is set by a TrimChanges command until its entry is committed.
+	trimDue bool
 
 	applied   atomic.Uint64
 	clusterID atomic.Pointer[[16]byte]
@@ -167,6 +171,7 @@ func (m *Machine) adopt(s *store, st *state) {
 	m.reader = &dbReader{db: s.db}
 	m.overlay = newOverlay(settledReader{m.reader, &m.generations})
 	m.generations.begin()
+	m.onceFrom = 0
 	if st.clusterID != nil {
 		m.clusterID.Store(st.clusterID)
 	}

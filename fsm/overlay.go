@@ -21,9 +21,10 @@ type overlay struct {
 	// them only now and then keeps a scan cheap in a large batch.
 	ordered, recent []int
 
-	journal []undo // of the running command
-	writes  int    // since the overlay was made; a running Scan notices a change by it
-	settled bool   // a settled record was written since the last reset
+	journal []undo              // of the running command
+	noted   catalogue.ChangeLog // by the running command
+	writes  int                 // since the overlay was made; a running Scan notices a change by it
+	settled bool                // a settled record was written since the last reset
 }
 
 type changeKind byte
@@ -58,17 +59,20 @@ func newOverlay(base catalogue.View) *overlay {
 }
 
 // begin starts a command: what it writes is undone by rollback until the next begin.
-func (o *overlay) begin() { o.journal = o.journal[:0] }
+func (o *overlay) begin() {
+	o.journal = o.journal[:0]
+	o.noted.Begin()
+}
 
 // wrote reports whether the running command has written.
-func (o *overlay) wrote() bool { return len(o.journal) > 0 }
+func (o *overlay) wrote() bool { return len(o.journal) > 0 || o.noted.Count() > 0 }
 
 // rollback undoes what the running command has written.
 func (o *overlay) rollback() {
 	for _, u := range slices.Backward(o.journal) {
 		o.changes[u.place].value, o.changes[u.place].kind = u.value, u.kind
 	}
-	o.journal = o.journal[:0]
+	o.begin()
 }
 
 // reset forgets everything.
@@ -104,6 +108,9 @@ func (o *overlay) Put(key, value []byte) { o.write(key, o.memory.copy(value), ch
 
 // Delete implements catalogue.Tx.
 func (o *overlay) Delete(key []byte) { o.write(key, nil, changeDelete) }
+
+// Note implements catalogue.Tx.
+func (o *overlay) Note(at catalogue.Stamp, c catalogue.Change) uint64 { return o.noted.Note(o, at, &c) }
 
 func (o *overlay) write(key, value []byte, kind changeKind) {
 	o.writes++

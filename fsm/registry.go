@@ -2,7 +2,6 @@ package fsm
 
 import (
 	"errors"
-	"fmt"
 
 	"google.golang.org/protobuf/proto"
 
@@ -28,6 +27,8 @@ var registry = [...]row{
 	own(command.TypeRegisterSession, registerSession),
 	of(command.TypeGenesis, catalogue.Genesis),
 	own(command.TypeDigest, digest),
+	own(command.TypeOnce, nestedOnce),
+	own(command.TypeTrimChanges, trimChanges),
 	of(command.TypeAddAccount, catalogue.AddAccount),
 	of(command.TypeUpdateAccount, catalogue.UpdateAccount),
 	of(command.TypeDeleteAccount, catalogue.DeleteAccount),
@@ -68,6 +69,8 @@ var registry = [...]row{
 	of(command.TypeQuarantine, catalogue.Quarantine),
 	of(command.TypeExpireUnavailable, catalogue.ExpireUnavailable),
 	of(command.TypeAddReplicasReporting, catalogue.AddReplicasReporting),
+	of(command.TypeUpdateReplicaStatesIf, catalogue.UpdateReplicaStatesIf),
+	of(command.TypeDeleteReplicasIf, catalogue.DeleteReplicasIf),
 }
 
 // registered finds rows by number.
@@ -100,12 +103,8 @@ func own[M any, P interface {
 		message: func() proto.Message { return P(new(M)) },
 		run: func(m *Machine, at catalogue.Stamp, payload []byte) ([]byte, error) {
 			c := P(new(M))
-			if err := proto.Unmarshal(payload, c); err != nil {
-				return nil, fmt.Errorf("%w: %w", errPayload, err)
-			}
-			// A field that this program does not know would be obeyed by another: as bad as an unknown command.
-			if unknown := c.ProtoReflect().GetUnknown(); len(unknown) > 0 {
-				return nil, fmt.Errorf("%w: unknown fields", errPayload)
+			if err := unmarshal(payload, c); err != nil {
+				return nil, err
 			}
 			return handler(m, at, c)
 		},

@@ -109,11 +109,14 @@ func sample(r *row) proto.Message {
 	return m
 }
 
+// addedLater are fields that came after their message's line was pinned: entries of before lack them, and must be read on.
+var addedLater = map[protoreflect.FullName]bool{"dapple.command.Genesis.schema": true}
+
 func fill(m protoreflect.Message, depth int) {
 	fields := m.Descriptor().Fields()
 	for i := range fields.Len() {
 		f := fields.Get(i)
-		if f.Kind() == protoreflect.MessageKind && depth == 0 {
+		if f.Kind() == protoreflect.MessageKind && depth == 0 || addedLater[f.FullName()] {
 			continue
 		}
 		switch {

@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/stretchr/testify/require"
 
+	"dapple/catalogue"
 	"dapple/command"
 )
 
@@ -315,6 +316,7 @@ func genesis(t testing.TB, id byte) command.Command {
 	t.Helper()
 	return command.Command{Type: command.TypeGenesis, Payload: payload(t, &command.Genesis{
 		ClusterId: bytes.Repeat([]byte{id}, 16), RootIdentity: "ddmlab", RootPassword: "$hash", KeyId: "k", KeySeed: make([]byte, 32),
+		Schema: catalogue.SchemaVersion,
 	})}
 }
 

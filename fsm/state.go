@@ -18,13 +18,14 @@ var errLocalRecord = errors.New("malformed record of the state machine")
 type state struct {
 	applied  position
 	members  membership
-	revision uint64 // of the last executed command
-	time     int64  // log time of the last entry, microseconds
+	revision uint64 // of the last event, or of the last command where that had none
+	feed     catalogue.Feed
+	time     int64 // log time of the last entry, microseconds
 	sessions sessions
 	// clusterID is nil before Genesis.
 	clusterID *[16]byte
 
-	membersChanged bool // since the last commit
+	membersChanged, feedChanged bool // since the last commit
 }
 
 // position is a place in the log.
@@ -59,6 +60,9 @@ func loadState(v catalogue.View) (*state, error) {
 		return nil, err
 	}
 	if s.revision, s.time, err = catalogue.Clock(v); err != nil {
+		return nil, err
+	}
+	if s.feed, err = catalogue.GetFeed(v); err != nil {
 		return nil, err
 	}
 	id, found, err := catalogue.ClusterID(v)

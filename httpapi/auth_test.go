@@ -48,6 +48,7 @@ func newAuthServer(t *testing.T, configure ...func(*Config)) *testServer {
 	ts := newTestServer(t, authExecutors, configure...)
 	ts.authenticator = ts.tokens
 	ts.command(command.TypeGenesis, &command.Genesis{
+		Schema:    catalogue.SchemaVersion,
 		ClusterId: testCluster[:], RootIdentity: "ddmlab", RootPassword: hashOfSecret(), KeyId: "k1", KeySeed: make([]byte, 32),
 	})
 	ts.command(command.TypeAddAccount, &command.AddAccount{Name: "joe", Type: "USER"})

@@ -39,6 +39,7 @@ const (
 	keyBodyEnded = "ended" // set when the body is read to its end, or broke off
 	keyRoute     = "route" // *route
 	keyPrincipal = "principal"
+	keyDigest    = "digest" // SHA-256 of the body of a request to be done once
 )
 
 // releaseBody gives back what readBody reserved.
@@ -88,6 +89,7 @@ func (s *Server) readBody(c *gin.Context) ([]byte, error) {
 	refused := errors.As(err, &refusal)
 	c.Set(keyBodyEnded, !refused)
 	if errors.Is(err, io.EOF) {
+		noteBody(c, body)
 		return body, nil
 	}
 	if !refused {

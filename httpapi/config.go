@@ -23,6 +23,8 @@ type Config struct {
 	Limits Limits
 	// TokenLifetime is how long a token is good for; 0 is one hour.
 	TokenLifetime time.Duration
+	// IdempotencyWindow is for how long a repeat of a write with the same Idempotency-Key is answered as the first; 0 is one hour.
+	IdempotencyWindow time.Duration
 	// TLS names the files to serve HTTPS with; nil serves plain HTTP.
 	TLS *TLSFiles
 	// TrustedProxies are the addresses of proxies whose word is taken for the client's address and certificate.
@@ -87,6 +89,7 @@ func (l *Limits) setDefaults() {
 func (c *Config) setDefaults() {
 	c.Limits.setDefaults()
 	setDefault(&c.TokenLifetime, time.Hour)
+	setDefault(&c.IdempotencyWindow, time.Hour)
 	setDefault(&c.Logger, slog.Default())
 	if c.Registry == nil {
 		c.Registry = prometheus.NewRegistry()

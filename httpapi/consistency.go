@@ -92,12 +92,20 @@ func (s *Server) propose(c *gin.Context, t command.Type, message proto.Message) 
 		s.fail(c, catalogue.Errorf(command.CodeInvalidValue, "the request cannot be encoded: %v", err))
 		return command.Result{}, false
 	}
+	if t, payload, err = s.once(c, t, payload); err != nil {
+		s.fail(c, err)
+		return command.Result{}, false
+	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), s.limits.Write)
 	defer cancel()
 	result, err = s.proposer.Propose(ctx, t, issuer(c), payload)
 	if err != nil {
 		s.fail(c, err)
 		return command.Result{}, false
+	}
+	if result.Repeated {
+		c.Header(headerRepeated, "true")
+		s.metrics.repeated.Inc()
 	}
 	if result.Index > 0 {
 		// Refusals too: what they were decided on may not have come to every node yet.

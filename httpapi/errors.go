@@ -51,6 +51,7 @@ var errorRows = [...]errorRow{
 	{code: command.CodeOtherCluster, status: 500, class: classInternal, hidden: true},
 	{code: command.CodeUnknownMethod, status: 500, class: classInternal, hidden: true},
 	{code: command.CodeDuplicateGenesis, status: 409, class: "Duplicate"},
+	{code: command.CodeKeyReused, status: 422, class: "InputValidationError"},
 
 	{code: command.CodeInvalidJSON, status: 400, class: "ValueError"},
 	{code: command.CodeInvalidBody, status: 400, class: "TypeError"},
@@ -187,7 +188,7 @@ func (s *Server) fail(c *gin.Context, err error) {
 		s.log.Error("request failed", "method", c.Request.Method, "route", routeOf(c), "error", message)
 		message = "internal error; the node's log has more"
 	case row.code == command.CodeUnknownOutcome:
-		message = "outcome unknown: the request may or may not take effect; look before repeating it (" + message + ")"
+		message = unknownOutcome(c, message)
 	}
 	if row.retry && c.Writer.Header().Get("Retry-After") == "" {
 		c.Header("Retry-After", "1")

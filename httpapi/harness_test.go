@@ -175,6 +175,7 @@ type memoryStore struct {
 	commands executors
 	tx       *catalogue.MemTx
 	index    uint64
+	revision uint64
 	time     int64
 	// fault is what Propose and View return where it is set.
 	fault error
@@ -200,11 +201,13 @@ func (m *memoryStore) Propose(ctx context.Context, t command.Type, issuer string
 	}
 	m.index++
 	m.time++
+	m.revision = max(m.revision, m.tx.Revision()) + 1
 	writes := m.tx.Writes
-	answer, err := apply(m.tx, catalogue.Stamp{Revision: m.index, Time: m.time, Issuer: issuer}, payload)
+	answer, err := apply(m.tx, catalogue.Stamp{Revision: m.revision, Time: m.time, Issuer: issuer}, payload)
 	refusedAfterWriting := err != nil && m.tx.Writes != writes
 	writes = m.tx.Writes
-	catalogue.PutClock(m.tx, m.index, m.time)
+	m.revision = max(m.revision, m.tx.Revision())
+	catalogue.PutClock(m.tx, m.revision, m.time)
 	m.tx.Writes = writes // the clock is the machine's and not the command's
 	if m.changed != nil {
 		close(m.changed)

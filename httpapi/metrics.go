@@ -23,6 +23,7 @@ type metrics struct {
 	inFlight      prometheus.Gauge
 	brokenStreams *prometheus.CounterVec
 	logins        *prometheus.CounterVec
+	repeated      prometheus.Counter
 }
 
 func newMetrics(s *Server) (*metrics, error) {
@@ -53,6 +54,10 @@ func newMetrics(s *Server) (*metrics, error) {
 			Help: "Attempts to log in, by method (userpass or x509) and outcome: ok, refused, overloaded or failed.",
 		}, []string{"method", "outcome"}),
 	}
+	m.repeated = prometheus.NewCounter(prometheus.CounterOpts{
+		Namespace: namespace, Subsystem: subsystem, Name: "repeated_writes_total",
+		Help: "Writes with an Idempotency-Key that were answered as the first one with that key, without another effect.",
+	})
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info",
 		Help:        "Always 1; the labels tell the version of the program.",
@@ -63,7 +68,7 @@ func newMetrics(s *Server) (*metrics, error) {
 		Help: "Memory held by request bodies.",
 	}, func() float64 { return float64(s.bodies.used.Load()) })
 	for _, c := range []prometheus.Collector{
-		m.requests, m.errors, m.latency, m.inFlight, m.brokenStreams, m.logins, build, held, &sizes{s.reader},
+		m.requests, m.errors, m.latency, m.inFlight, m.brokenStreams, m.logins, m.repeated, build, held, &sizes{s.reader},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := s.registry.Register(c); err != nil {

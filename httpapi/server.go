@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,6 +45,7 @@ type Server struct {
 	loginLimit     *loginLimit
 	compressors    compressors
 	buffers        streamBuffers
+	onceWindow     time.Duration
 	document       *apiDocument
 }
 
@@ -56,6 +58,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		node: cfg.Node, version: cfg.Version, clusterID: cfg.ClusterID, proposer: cfg.Proposer, reader: cfg.Reader,
 		cluster: cfg.Cluster, limits: cfg.Limits, log: cfg.Logger, registry: cfg.Registry, trustedProxies: cfg.TrustedProxies,
+		onceWindow: cfg.IdempotencyWindow,
 	}
 	s.tokens = newTokens(s, cfg.TokenLifetime)
 	s.authenticator = s.tokens

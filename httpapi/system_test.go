@@ -126,6 +126,7 @@ func TestCatalogueSizes(t *testing.T) {
 		command.TypeAddReplicas: execute(catalogue.AddReplicas),
 	})
 	ts.command(command.TypeGenesis, &command.Genesis{
+		Schema:    catalogue.SchemaVersion,
 		ClusterId: testCluster[:], RootIdentity: "ddmlab", RootPassword: hashOfSecret(), KeyId: "k1", KeySeed: make([]byte, 32),
 	})
 	ts.command(command.TypeAddRSE, newRSE("DISK_1"))

@@ -46,7 +46,7 @@ type Config struct {
 	WriteTimeout, IndexTimeout, StreamTimeout, TokenLifetime time.Duration
 	MaxBody, MaxBodiesInFlight                               int64
 	MaxItems, MaxConnections, LoginFailures                  int
-	LoginInterval                                            time.Duration
+	LoginInterval, IdempotencyWindow                         time.Duration
 
 	// GeoIPDatabase is a file with the places of addresses, by which the API sorts replicas; "" for none.
 	GeoIPDatabase string

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"dapple/catalogue"
 	"dapple/command"
 	"dapple/internal/password"
 )
@@ -32,7 +33,7 @@ func genesis(user, secret string) func(clusterID [16]byte) (*command.Genesis, er
 		}
 		return &command.Genesis{
 			ClusterId: clusterID[:], RootIdentity: user, RootPassword: hash,
-			KeyId: uuid.NewString(), KeySeed: seed,
+			KeyId: uuid.NewString(), KeySeed: seed, Schema: catalogue.SchemaVersion,
 		}, nil
 	}
 }

@@ -126,7 +126,7 @@ func (n *Node) serverConfig(cfg Config) (httpapi.Config, error) {
 			Write: cfg.WriteTimeout, Wait: cfg.IndexTimeout, Stall: cfg.StreamTimeout, LoginFailures: cfg.LoginFailures, LoginInterval: cfg.LoginInterval,
 		},
 		TLS: files, TrustedProxies: proxies, OIDC: cfg.OIDCIssuers,
-		TokenLifetime: cfg.TokenLifetime, GeoIPDatabase: cfg.GeoIPDatabase, Logger: cfg.Logger, Registry: registry,
+		TokenLifetime: cfg.TokenLifetime, IdempotencyWindow: cfg.IdempotencyWindow, GeoIPDatabase: cfg.GeoIPDatabase, Logger: cfg.Logger, Registry: registry,
 	}, nil
 }
 

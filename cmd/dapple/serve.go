@@ -55,6 +55,7 @@ type tuning struct {
 	IndexTimeout      time.Duration `default:"5s" help:"How long a read waits for the index that its session has seen."`
 	StreamTimeout     time.Duration `default:"30s" help:"How long a client may take no data of an answer before it is cut off."`
 	TokenLifetime     time.Duration `default:"1h" help:"Lifetime of a token."`
+	IdempotencyWindow time.Duration `default:"1h" help:"For how long a repeat of a write with the same Idempotency-Key is answered as the first."`
 	LoginFailures     int           `default:"10" help:"Wrong passwords in a row for one user from one source before one in --login-interval may be tried; four times as many from a source for all users."`
 	LoginInterval     time.Duration `default:"6s" help:"How often a password may be tried after too many wrong ones."`
 	MaxBody           int64         `default:"67108864" help:"Largest request body in bytes."`
@@ -123,7 +124,7 @@ func (t *tuning) apply(cfg *node.Config) {
 	cfg.MaxBody, cfg.MaxBodiesInFlight = t.MaxBody, t.MaxBodiesInFlight
 	cfg.MaxItems, cfg.MaxConnections = t.MaxItems, t.MaxConnections
 	cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaseTimeout = t.HeartbeatTimeout, t.ElectionTimeout, t.LeaseTimeout
-	cfg.ExpiryInterval = t.ExpiryInterval
+	cfg.ExpiryInterval, cfg.IdempotencyWindow = t.ExpiryInterval, t.IdempotencyWindow
 	cfg.LogBytes, cfg.SnapshotInterval = t.LogBytes, t.SnapshotInterval
 	cfg.CacheBytes = t.CacheBytes
 }

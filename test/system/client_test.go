@@ -19,6 +19,7 @@ import (
 type client struct {
 	base  string
 	token string
+	key   string // Idempotency-Key of what is sent, "" for none
 	http  *http.Client
 }
 
@@ -32,6 +33,13 @@ func newClient(base, token string) *client {
 func login(t *testing.T, p *process) *client {
 	t.Helper()
 	c := newClient(p.url(), "")
+	c.logIn(t)
+	return c
+}
+
+// logIn gets root's token.
+func (c *client) logIn(t *testing.T) {
+	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.base+"/auth/userpass", nil)
 	require.NoError(t, err)
 	request.Header = http.Header{
@@ -42,11 +50,17 @@ func login(t *testing.T, p *process) *client {
 	defer response.Body.Close()
 	require.Equal(t, http.StatusOK, response.StatusCode)
 	c.token = response.Header.Get("X-Rucio-Auth-Token")
-	return c
 }
 
 // at returns a client of another node with the same token.
 func (c *client) at(p *process) *client { return newClient(p.url(), c.token) }
+
+// once returns a client of the same node that sends a key with everything.
+func (c *client) once(key string) *client {
+	keyed := *c
+	keyed.key = key
+	return &keyed
+}
 
 // do sends one request, once, and returns status and body; an error means that no answer came.
 func (c *client) do(ctx context.Context, method, path string, body any) (int, []byte, error) {
@@ -63,6 +77,9 @@ func (c *client) do(ctx context.Context, method, path string, body any) (int, []
 		return 0, nil, err
 	}
 	request.Header.Set("X-Rucio-Auth-Token", c.token)
+	if c.key != "" {
+		request.Header.Set("Idempotency-Key", c.key)
+	}
 	response, err := c.http.Do(request)
 	if err != nil {
 		return 0, nil, err

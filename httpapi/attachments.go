@@ -183,7 +183,8 @@ func (s *Server) listFilesOfMany(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	s.writeRows(c, func(v View, st *stream) error {
+	pageByItem(c) // one DID may be under another
+	s.streamLines(c, func(v View, st *stream) error {
 		for _, did := range dids {
 			parent := appendDIDName([]byte(", "), "parent_", did.Scope, did.Name)
 			err := writeFiles(v, st, did.Scope, did.Name, false, parent)

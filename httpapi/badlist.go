@@ -19,6 +19,9 @@ func (s *Server) listBad(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
+	if c.Query("list_pfns") != "" {
+		pageByItem(c) // a PFN comes once
+	}
 	s.streamLines(c, func(v View, st *stream) error {
 		row := func(r *catalogue.BadRow) error { return st.line(appendBadRow(st.open(), r)) }
 		if c.Query("list_pfns") != "" {

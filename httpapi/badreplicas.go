@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 
@@ -264,18 +265,25 @@ func (s *Server) listSuspicious(c *gin.Context) {
 		}
 		filter.YoungerThan = now - tenDays
 	}
+	pageByItem(c) // a replica's declarations are counted first
+	paged, gather, err := s.paged(c, v)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
 	st := s.stream(c, typeJSON)
-	count := 0
-	err = catalogue.ListSuspicious(v, filter, func(r catalogue.Suspicious) error {
-		b := append(st.open(), "[,"[min(count, 1)])
+	st.gather = gather
+	err = catalogue.ListSuspicious(paged, filter, func(r catalogue.Suspicious) error {
+		b := append(st.open(), "[,"[min(st.lines, 1)])
+		name := len(b)
 		b = appendReplicaName(b, r.Scope, r.Name, r.RSE)
+		id := b[name:]
 		b = strconv.AppendInt(append(b, `,"cnt":`...), int64(r.Count), 10)
 		b = appendJSONTime(append(b, `,"created_at":`...), r.Created)
-		count++
-		return st.put(append(b, '}'))
+		return st.item(id, append(b, '}'))
 	})
-	if err == nil {
-		err = st.put(append(st.open(), "[]"[min(count, 1):]...))
+	if err == nil || errors.Is(err, errPageFull) {
+		err = errors.Join(err, st.put(append(st.open(), "[]"[min(st.lines, 1):]...)))
 	}
 	st.finish(err)
 }

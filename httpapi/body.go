@@ -39,7 +39,7 @@ const (
 	keyBodyEnded = "ended" // set when the body is read to its end, or broke off
 	keyRoute     = "route" // *route
 	keyPrincipal = "principal"
-	keyDigest    = "digest" // SHA-256 of the body of a request to be done once
+	keyDigest    = "digest" // SHA-256 of the body, where a fingerprint is to be made of it
 )
 
 // releaseBody gives back what readBody reserved.

@@ -81,9 +81,10 @@ func (s *Server) sendDatasetReplicas(c *gin.Context, query func(v View, send fun
 	if _, ok := s.negotiate(c, typeLines); !ok {
 		return
 	}
+	pageByItem(c) // a dataset's files are counted first
 	s.streamLines(c, func(v View, st *stream) error {
 		return query(v, func(r *catalogue.DatasetReplica) error {
-			return st.line(appendDatasetReplica(st.open(), r))
+			return st.item([]byte(r.Scope+":"+r.Name+" "+r.RSE.Name), append(appendDatasetReplica(st.open(), r), '\n'))
 		})
 	})
 }

@@ -162,6 +162,9 @@ func (s *Server) listScope(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
+	if recursive {
+		pageByItem(c) // what is below comes after all that is beside it
+	}
 	scope := c.Param("scope")
 	s.readLines(c, func(v View, line func(any) error) error {
 		visit := func(row catalogue.ListedDID) (bool, error) {

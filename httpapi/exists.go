@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"slices"
 
 	"github.com/gin-gonic/gin"
@@ -36,15 +37,22 @@ func (s *Server) checkExistence(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	s.readLines(c, func(v View, line func(any) error) error {
+	if _, ok := s.negotiate(c, typeLines); !ok {
+		return
+	}
+	s.streamLines(c, func(v View, st *stream) error {
 		chosen, err := rsesOf(v, expression)
 		if err != nil {
 			return err
 		}
 		for _, did := range dids {
 			answer, err := existence(v, did, chosen)
+			if err != nil {
+				return err
+			}
+			line, err := json.Marshal(answer)
 			if err == nil {
-				err = line(answer)
+				err = st.item([]byte(did.String()), append(append(st.open(), line...), '\n'))
 			}
 			if err != nil {
 				return err

@@ -87,6 +87,13 @@ func (s *Server) admit(c *gin.Context, found *route) error {
 	if err := s.waitApplied(c, s.sessionIndex(c)); err != nil {
 		return err
 	}
+	p, err := readPage(c)
+	if err != nil {
+		return err
+	}
+	if p != nil {
+		c.Set(keyPage, p)
+	}
 	if found.access == public {
 		return nil
 	}

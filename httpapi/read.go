@@ -20,7 +20,14 @@ func (s *Server) readJSON(c *gin.Context, query func(v View) (any, error)) {
 		return
 	}
 	defer v.Close()
-	value, err := query(v)
+	paged, gather, err := s.paged(c, v)
+	var value any
+	if err == nil {
+		value, err = query(paged)
+	}
+	if err == nil && gather != nil {
+		value, err = gather.ofList(c, value)
+	}
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -51,8 +58,14 @@ func (s *Server) streamLines(c *gin.Context, query func(v View, st *stream) erro
 		return
 	}
 	defer v.Close()
+	paged, gather, err := s.paged(c, v)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
 	st := s.stream(c, typeLines)
-	st.finish(query(v, st))
+	st.gather = gather
+	st.finish(query(paged, st))
 }
 
 // flexibleBool reads a boolean as the API takes it, also as 0, 1 or a text of the same; absent where the key is missing or

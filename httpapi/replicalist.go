@@ -185,7 +185,15 @@ func (s *Server) sendReplicas(c *gin.Context, l *replicaListing) {
 		return
 	}
 	defer v.Close()
-	list, err := catalogue.NewReplicaList(v, l.query)
+	paged, gather, err := s.paged(c, v)
+	if err == nil && gather != nil && (l.metalink || l.sample > 0) {
+		err = catalogue.Errorf(command.CodeInvalidValue, "a metalink and a sample cannot be read in pages")
+	}
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	list, err := catalogue.NewReplicaList(paged, l.query)
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -197,6 +205,7 @@ func (s *Server) sendReplicas(c *gin.Context, l *replicaListing) {
 	}
 	var encode func(b []byte, f *catalogue.ListedFile) []byte
 	st := s.stream(c, typeLines)
+	st.gather = gather
 	if l.metalink {
 		st.contentType = typeMetalink
 		encode = (&metalinkEncoder{brief: l.brief, glfn: l.glfn, limit: l.limit}).appendFile
@@ -209,7 +218,11 @@ func (s *Server) sendReplicas(c *gin.Context, l *replicaListing) {
 			if err := sorter.sort(f.PFNs); err != nil {
 				return false, err
 			}
-			return true, st.put(encode(st.open(), f))
+			b := encode(st.open(), f)
+			if gather == nil {
+				return true, st.put(b)
+			}
+			return true, st.item([]byte(f.Scope+":"+f.Name), b)
 		})
 	}
 	if err == nil && l.metalink {

@@ -11,19 +11,8 @@ import (
 // readRows answers a GET with a stream of lines that query writes itself: for lists that may be very long.
 func (s *Server) readRows(c *gin.Context, query func(v View, st *stream) error) {
 	if _, ok := s.negotiate(c, typeLines); ok {
-		s.writeRows(c, query)
+		s.streamLines(c, query)
 	}
-}
-
-// writeRows is readRows for a request whose Accept has been seen to.
-func (s *Server) writeRows(c *gin.Context, query func(v View, st *stream) error) {
-	v, ok := s.view(c)
-	if !ok {
-		return
-	}
-	defer v.Close()
-	st := s.stream(c, typeLines)
-	st.finish(query(v, st))
 }
 
 // appendDIDName appends the fields scope and name, their keys with a prefix.

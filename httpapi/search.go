@@ -19,6 +19,9 @@ func (s *Server) searchDIDs(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
+	if recursive, _ := queryBool(c, "recursive"); recursive {
+		pageByItem(c) // a DID comes once, where it is found first
+	}
 	s.readRows(c, func(v View, st *stream) error {
 		return search.Scan(v, func(scope, name string, d *catalogue.DID) (bool, error) {
 			if !long {
@@ -78,6 +81,7 @@ func searchConditions(c *gin.Context) ([][]catalogue.Condition, error) {
 	}
 	var group []catalogue.Condition
 	query := c.Request.URL.Query()
+	dropPaging(query)
 	for _, key := range slices.Sorted(maps.Keys(query)) {
 		switch key {
 		case "type", "limit", "long", "recursive":

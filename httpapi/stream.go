@@ -46,6 +46,10 @@ type stream struct {
 	// broken is set once the client takes no more.
 	broken      error
 	contentType string
+	// gather is nil where the whole list is sent.
+	gather *gathering
+	// lines is how many lines were put.
+	lines int
 	// encoder compresses what is sent, nil where the client does not want that.
 	encoder compressor
 }
@@ -64,7 +68,26 @@ func (st *stream) open() []byte {
 }
 
 // line ends a line. An error means that the client takes no more: the caller stops and passes it to finish.
-func (st *stream) line(b []byte) error { return st.put(append(b, '\n')) }
+func (st *stream) line(b []byte) error {
+	return st.item(b[len(st.buffer):], append(b, '\n'))
+}
+
+// item is put for a line that id tells from the others of its list, whatever else of the line may change.
+func (st *stream) item(id, b []byte) error {
+	if st.gather != nil {
+		show, err := st.gather.take(id, len(st.buffer))
+		if err != nil || !show {
+			return err // what b appended is forgotten
+		}
+		if st.gather.page.size > 0 {
+			st.lines++
+			st.buffer = b // a page is sent as a whole, for its header tells where the next one begins
+			return st.broken
+		}
+	}
+	st.lines++
+	return st.put(b)
+}
 
 // put is line without a line's end.
 func (st *stream) put(b []byte) error {
@@ -144,6 +167,9 @@ func (st *stream) finish(err error) {
 			st.server.compressors.put(st.encoder)
 		}
 	}()
+	if st.gather != nil {
+		err = st.gather.end(st.c, err)
+	}
 	switch {
 	case err == nil && st.broken == nil && !st.sent:
 		st.server.write(st.c, http.StatusOK, st.contentType, st.buffer)

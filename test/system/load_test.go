@@ -41,10 +41,13 @@ type load struct {
 type ack struct{ sent, answered time.Time }
 
 // loadPFN is where the deterministic RSE of the load keeps a file.
-func loadPFN(name string) string {
-	sum := md5.Sum([]byte(loadScope + ":" + name))
+func loadPFN(name string) string { return pfnOf(loadScope, name) }
+
+// pfnOf is where a deterministic RSE that client.prepare has made keeps a file.
+func pfnOf(scope, name string) string {
+	sum := md5.Sum([]byte(scope + ":" + name))
 	h := hex.EncodeToString(sum[:])
-	return fmt.Sprintf("davs://s.example:443/d/%s/%s/%s/%s", loadScope, h[:2], h[2:4], name)
+	return fmt.Sprintf("davs://s.example:443/d/%s/%s/%s/%s", scope, h[:2], h[2:4], name)
 }
 
 func startLoad(t *testing.T, root *client, nodes []*process) *load {

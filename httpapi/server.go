@@ -44,6 +44,7 @@ type Server struct {
 	loginLimit     *loginLimit
 	compressors    compressors
 	document       *apiDocument
+	feeds          *feeds
 }
 
 // New makes a server. It fails on a configuration that lacks something, and where the registry has its metrics already.
@@ -58,6 +59,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.tokens = newTokens(s, cfg.TokenLifetime)
 	s.authenticator = s.tokens
+	s.feeds = newFeeds(cfg.Reader, cfg.Limits.FeedReaders)
 	s.gate = newGate(cfg.Limits.Logins)
 	s.bodies.limit = cfg.Limits.BodiesInFlight
 	var err error
@@ -98,6 +100,7 @@ func New(cfg Config) (*Server, error) {
 		MaxHeaderBytes:    s.limits.HeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
+	s.http.RegisterOnShutdown(s.feeds.stop)
 	return s, nil
 }
 

@@ -146,8 +146,9 @@ func (f *feedReader) run(st *stream) error {
 			return f.ended(st, err)
 		}
 		if now := time.Now(); tail && !reached || !now.Before(next) {
-			if reached = reached || tail; !f.admitted() {
-				return nil
+			reached = reached || tail
+			if err := f.admitted(); err != nil {
+				return f.ended(st, err)
 			}
 			b = f.appendHeartbeat(b, now)
 			next = now.Add(f.heartbeat)
@@ -177,12 +178,13 @@ func (f *feedReader) wait(until time.Time) error {
 	return err
 }
 
-// ended sorts out what has ended a feed: a server that stops ends it in order, a client that is gone takes no more.
+// ended sorts out what has ended a feed: a client that is gone takes no more; a server that stops, or a token that does, end one that
+// follows in order. Of one that does not, the end says that it is whole.
 func (f *feedReader) ended(st *stream, err error) error {
 	switch {
 	case f.c.Request.Context().Err() != nil:
 		return st.flush()
-	case f.server.feeds.ctx.Err() != nil:
+	case f.follow && (f.server.feeds.ctx.Err() != nil || codeOf(err) == command.CodeCannotAuthenticate):
 		return nil
 	default:
 		return err
@@ -203,10 +205,13 @@ func (f *feedReader) send(st *stream, b []byte) error {
 	return nil
 }
 
-// admitted reports whether the token still stands.
-func (f *feedReader) admitted() bool {
+// admitted returns CodeCannotAuthenticate where the token no longer stands.
+func (f *feedReader) admitted() error {
 	_, err := f.server.authenticator.authenticate(f.c)
-	return codeOf(err) != command.CodeCannotAuthenticate
+	if codeOf(err) != command.CodeCannotAuthenticate {
+		return nil
+	}
+	return err
 }
 
 // changeFilter chooses events.

@@ -137,8 +137,8 @@ func stateText(letter byte) string {
 	return stateLetters[letter-'A' : letter-'A'+1]
 }
 
-// DeclaredState returns the API's name of a state of the event, Old or New.
-func (e *Event) DeclaredState(text string) string {
+// StateName returns the API's name of a state of the event, Old or New.
+func (e *Event) StateName(text string) string {
 	if len(text) != 1 {
 		return text
 	}
@@ -149,5 +149,18 @@ func (e *Event) DeclaredState(text string) string {
 		return BadState(text[0]).String()
 	default:
 		return text
+	}
+}
+
+// Cleared reports whether the event says that Key has no value any more.
+func (e *Event) Cleared() bool {
+	if e.Key == "" || e.Value != "" {
+		return false
+	}
+	switch e.Type {
+	case changedUsage, changedProtocol:
+		return false
+	default:
+		return true
 	}
 }

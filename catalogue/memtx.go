@@ -16,6 +16,7 @@ type MemTx struct {
 	changes ChangeLog
 	running Stamp
 	before  uint64 // size of the feed before that command
+	through uint64 // last revision that is gone
 }
 
 // NewMemTx returns an empty store.
@@ -56,14 +57,26 @@ func (t *MemTx) Note(at Stamp, c Change) uint64 {
 // Revision returns the revision of the last event that was noted.
 func (t *MemTx) Revision() uint64 { return t.running.Revision + max(t.changes.Count(), 1) - 1 }
 
+// Trim takes away the events up to a revision, as the state machine does after TrimChanges.
+func (t *MemTx) Trim(through uint64) {
+	t.through = through
+	low, high := ChangeRange(through)
+	for _, key := range t.keys(string(low), string(high)) {
+		delete(t.values, key)
+	}
+	t.flush()
+}
+
 // flush stores the events of the running command and returns the size of the feed.
 func (t *MemTx) flush() uint64 {
 	key, value, err := t.changes.Record(t.running, t.running.Revision, t.before)
 	if err != nil || key == nil {
 		return t.before
 	}
-	t.values[string(key)] = bytes.Clone(value)
-	feed := Feed{Total: t.before + changeSize(key, value)}
+	if last, _, _ := parseNumber(key[1:]); last > t.through {
+		t.values[string(key)] = bytes.Clone(value)
+	}
+	feed := Feed{Through: t.through, Total: t.before + changeSize(key, value)}
 	writes := t.Writes
 	PutFeed(t, feed)
 	t.Writes = writes // the feed is the machine's and not the command's

@@ -75,6 +75,8 @@ type ListedPFN struct {
 type ListedReplica struct {
 	RSE   *RSE
 	State ReplicaState
+	// Version is the revision that last changed the file's own replica there, 0 where only an archive has one.
+	Version uint64
 }
 
 const (
@@ -303,7 +305,7 @@ func (l *ReplicaList) replicas(d *DID, ref didRef) error {
 		if rse == nil {
 			continue
 		}
-		l.row.Replicas = append(l.row.Replicas, ListedReplica{rse.rse, r.State})
+		l.row.Replicas = append(l.row.Replicas, ListedReplica{rse.rse, r.State, r.Revision})
 		path := l.paths.path(rse, r)
 		for j := range rse.protocols {
 			p := &rse.protocols[j]
@@ -359,7 +361,7 @@ func (l *ReplicaList) addState(rse *RSE, state ReplicaState) {
 			return
 		}
 	}
-	l.row.Replicas = append(l.row.Replicas, ListedReplica{rse, state})
+	l.row.Replicas = append(l.row.Replicas, ListedReplica{RSE: rse, State: state})
 }
 
 // withQuery adds a parameter to a URL.

@@ -15,6 +15,18 @@ type Error struct {
 	Class, Message string
 	// Node is the name of the node that answered, "" where it is no Dapple.
 	Node string
+	// Versions are the replicas that did not have the version named for them: the first 1000.
+	Versions []OtherVersion
+	// Oldest is the revision from which on changes are kept, where those asked for are gone.
+	Oldest uint64
+}
+
+// OtherVersion is a replica that has another version than the one named for it; 0 where it does not exist.
+type OtherVersion struct {
+	Scope   string `json:"scope"`
+	Name    string `json:"name"`
+	Wanted  uint64 `json:"if_version"`
+	Version uint64 `json:"version"`
 }
 
 // Error tells what the API told.
@@ -39,6 +51,10 @@ var (
 	ErrUnauthenticated = errors.New("not authenticated")
 	// ErrBusy: nothing was done; try again later.
 	ErrBusy = errors.New("busy")
+	// ErrVersion: a replica has another version than the one named; nothing was done.
+	ErrVersion = errors.New("another version")
+	// ErrChangesGone: the changes asked for are no longer kept.
+	ErrChangesGone = errors.New("changes are gone")
 	// ErrUnknownOutcome: the write may or may not have taken effect; look before it is sent again.
 	ErrUnknownOutcome = errors.New("outcome unknown")
 )
@@ -58,6 +74,10 @@ func (e *Error) Is(target error) bool {
 		return e.Status == http.StatusUnauthorized && e.Class != classDenied
 	case ErrBusy:
 		return e.Status == http.StatusServiceUnavailable
+	case ErrVersion:
+		return e.Status == http.StatusPreconditionFailed && e.Class == "PreconditionFailed"
+	case ErrChangesGone:
+		return e.Status == http.StatusGone
 	case ErrUnknownOutcome:
 		return e.Status == http.StatusGatewayTimeout
 	default:
@@ -68,7 +88,7 @@ func (e *Error) Is(target error) bool {
 const classDenied = "AccessDenied"
 
 // maxErrorBody bounds what is read of an error's body.
-const maxErrorBody = 64 << 10
+const maxErrorBody = 1 << 20
 
 // errorOf makes the error of an answer, and closes it.
 func errorOf(response *http.Response) *Error {
@@ -78,9 +98,13 @@ func errorOf(response *http.Response) *Error {
 		Message: response.Header.Get("ExceptionMessage"), Node: response.Header.Get("X-Dapple-Node"),
 	}
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
-	var body struct{ ExceptionClass, ExceptionMessage string }
+	var body struct {
+		ExceptionClass, ExceptionMessage string
+		Items                            []OtherVersion
+		Oldest                           uint64
+	}
 	if err == nil && json.Unmarshal(text, &body) == nil && body.ExceptionMessage != "" {
-		e.Class, e.Message = body.ExceptionClass, body.ExceptionMessage
+		e.Class, e.Message, e.Versions, e.Oldest = body.ExceptionClass, body.ExceptionMessage, body.Items, body.Oldest
 	}
 	return e
 }

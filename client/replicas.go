@@ -50,11 +50,25 @@ type NewState struct {
 	Scope string `json:"scope"`
 	Name  string `json:"name"`
 	State string `json:"state"`
+	// IfVersion is the version that the replica must have, 0 for any; another one is ErrVersion.
+	IfVersion uint64 `json:"if_version,omitempty"`
 }
 
 // UpdateStates changes the states of replicas at an RSE, all or none.
 func (c *Client) UpdateStates(ctx context.Context, rse string, states []NewState) error {
 	return c.write(ctx, http.MethodPut, "/replicas", map[string]any{"rse": rse, "files": states})
+}
+
+// Versioned names the replica of a file with the version that it must have.
+type Versioned struct {
+	Scope     string `json:"scope"`
+	Name      string `json:"name"`
+	IfVersion uint64 `json:"if_version"`
+}
+
+// DeleteReplicasIf deletes replicas at an RSE, all or, where one has another version, none: ErrVersion.
+func (c *Client) DeleteReplicasIf(ctx context.Context, rse string, files []Versioned) error {
+	return c.write(ctx, http.MethodDelete, "/replicas", map[string]any{"rse": rse, "files": files})
 }
 
 // DeleteReplicas deletes replicas at an RSE, all or none.
@@ -70,6 +84,7 @@ type ReplicaQuery struct {
 	AllStates bool      `json:"all_states,omitempty"`
 	Domain    string    `json:"domain,omitempty"` // wan, lan or all
 	Sort      string    `json:"sort,omitempty"`   // geoip, distance or random
+	Versions  bool      `json:"versions,omitempty"`
 }
 
 // PFN says where a PFN leads.
@@ -87,6 +102,8 @@ type Replicas struct {
 	PFNs   map[string]PFN      `json:"pfns"`
 	RSEs   map[string][]string `json:"rses"`
 	States map[string]string   `json:"states"`
+	// Versions are the versions by RSE, where the query asked for them.
+	Versions map[string]uint64 `json:"versions"`
 }
 
 // ListReplicas lists the replicas of the files of DIDs.

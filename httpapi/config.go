@@ -68,6 +68,10 @@ type Limits struct {
 	// the source for all identities: 10. After them one in LoginInterval may be tried, 6 s.
 	LoginFailures int
 	LoginInterval time.Duration
+	// FeedReaders is how many requests may follow the changes at one time: 64. Beyond, they are answered 503.
+	FeedReaders int
+	// Heartbeat is how often a reader of the changes is told where it stands: 10 s.
+	Heartbeat time.Duration
 }
 
 func (l *Limits) setDefaults() {
@@ -84,6 +88,8 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.Logins, 32)
 	setDefault(&l.LoginFailures, 10)
 	setDefault(&l.LoginInterval, 6*time.Second)
+	setDefault(&l.FeedReaders, 64)
+	setDefault(&l.Heartbeat, 10*time.Second)
 }
 
 func (c *Config) setDefaults() {

@@ -112,7 +112,7 @@ func (s *Server) propose(c *gin.Context, t command.Type, message proto.Message) 
 		s.setSession(c, result.Index)
 	}
 	if result.Code != command.CodeOK {
-		s.fail(c, &catalogue.Error{Code: result.Code, Message: result.Message})
+		s.fail(c, refusalOf(result))
 		return command.Result{}, false
 	}
 	return result, true

@@ -112,6 +112,10 @@ var errorRows = [...]errorRow{
 	{code: command.CodeFileMismatch, status: 409, class: "FileConsistencyMismatch"},
 	{code: command.CodeReplicaLocked, status: 409, class: "ReplicaIsLocked"},
 	{code: command.CodeStateForbidden, status: 409, class: "UnsupportedOperation"},
+	{code: command.CodeVersionMismatch, status: 412, class: "PreconditionFailed"},
+
+	{code: command.CodeChangesGone, status: 410, class: "ChangesGone"},
+	{code: command.CodeChangesNotKept, status: 409, class: "UnsupportedOperation"},
 }
 
 // errorExceptions are the codes whose answer hangs on where it is given: below a first segment of the path, or to a method;
@@ -135,6 +139,13 @@ var errorExceptions = [...]struct {
 type coded interface {
 	error
 	Code() command.Code
+}
+
+// detailed is an error whose answer has more fields than class and message.
+type detailed interface {
+	error
+	// appendFields appends the fields to the body, each after a comma.
+	appendFields(b []byte) []byte
 }
 
 // codeOf finds the code of an error, CodeInternal where it has none.
@@ -204,7 +215,12 @@ func (s *Server) fail(c *gin.Context, err error) {
 	c.Header("ExceptionMessage", headerText(message))
 	body := append([]byte(`{"ExceptionClass":`), appendJSONString(nil, row.class)...)
 	body = append(body, `,"ExceptionMessage":`...)
-	body = append(appendJSONString(body, message), '}')
+	body = appendJSONString(body, message)
+	var more detailed
+	if errors.As(err, &more) {
+		body = more.appendFields(body)
+	}
+	body = append(body, '}')
 	s.write(c, row.status, typeBytes, body)
 }
 

@@ -219,11 +219,11 @@ func (m *memoryStore) Propose(ctx context.Context, t command.Type, issuer string
 		if refusedAfterWriting {
 			return command.Result{}, errors.New("a refused command has written: " + refusal.Message)
 		}
-		return command.Result{Code: refusal.Code, Index: m.index, Revision: m.index, Message: refusal.Message}, nil
+		return command.Result{Code: refusal.Code, Index: m.index, Revision: m.revision, Message: refusal.Message, Payload: refusal.Details}, nil
 	case err != nil:
 		return command.Result{}, err
 	default:
-		return command.Result{Index: m.index, Revision: m.index, Payload: answer}, nil
+		return command.Result{Index: m.index, Revision: m.revision, Payload: answer}, nil
 	}
 }
 

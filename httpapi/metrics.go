@@ -68,7 +68,7 @@ func newMetrics(s *Server) (*metrics, error) {
 		Help: "Memory held by request bodies.",
 	}, func() float64 { return float64(s.bodies.used.Load()) })
 	for _, c := range []prometheus.Collector{
-		m.requests, m.errors, m.latency, m.inFlight, m.brokenStreams, m.logins, m.repeated, build, held, &sizes{s.reader},
+		m.requests, m.errors, m.latency, m.inFlight, m.brokenStreams, m.logins, m.repeated, build, held, &sizes{s.reader}, s.feeds,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := s.registry.Register(c); err != nil {

@@ -53,13 +53,15 @@ const (
 	fieldName
 	fieldBytes
 	fieldState
+	fieldVersion
 )
 
 // fileItem is one item of a list of files or DIDs. Of the strings only scope and name must be there.
 type fileItem struct {
 	command.NewFile
-	given itemFields
-	path  string
+	given   itemFields
+	path    string
+	version uint64 // that the replica must have
 }
 
 // itemScanner reads lists of files and DIDs item by item.
@@ -68,6 +70,8 @@ type itemScanner struct {
 	what string
 	// loose reads DIDs that are only looked up: any scope and name with a letter, digit or underscore will do.
 	loose bool
+	// conditional is set where an item may name the version that its replica must have.
+	conditional bool
 	// scope is the last one read: most items have the same.
 	scope string
 }
@@ -131,6 +135,8 @@ func (s *itemScanner) field(i int, item *fileItem, key []byte) error {
 		return s.metaField(i, item)
 	case "tombstone":
 		return s.tombstoneField(i, item)
+	case "if_version":
+		return s.versionField(i, item)
 	case "type", "rules", "error_message", "broken_rule_id", "broken_message":
 		return s.skip(0)
 	default:
@@ -227,6 +233,32 @@ func (s *itemScanner) stateField(i int, item *fileItem) error {
 	return nil
 }
 
+func (s *itemScanner) versionField(i int, item *fileItem) error {
+	if !s.conditional {
+		return s.invalid(i, "Additional properties are not allowed ('if_version' was unexpected)")
+	}
+	n, ok := s.uint()
+	if !ok || n == 0 {
+		return s.invalid(i, "'if_version' is no whole number from 1 on")
+	}
+	item.version = n
+	item.given |= fieldVersion
+	return nil
+}
+
+// versionList gathers the versions that items name, 0 for one that names none; it stays nil where none does.
+type versionList []uint64
+
+func (l *versionList) add(i int, item *fileItem) {
+	if *l == nil && item.given&fieldVersion == 0 {
+		return
+	}
+	for len(*l) < i {
+		*l = append(*l, 0)
+	}
+	*l = append(*l, item.version)
+}
+
 func (s *itemScanner) hexField(i int, key string, size int, field *string) error {
 	b, err := s.textField(i, key)
 	if err != nil {
@@ -305,18 +337,37 @@ func decodeNewFiles(raw json.RawMessage, limit int) ([]*command.NewFile, error) 
 	return files, err
 }
 
-// decodeChanges reads the files of a change of states.
-func decodeChanges(raw json.RawMessage, limit int) ([]*command.ReplicaChange, error) {
-	var files []*command.ReplicaChange
-	scanner := itemScanner{jsonScanner: jsonScanner{b: raw}, what: "dids"}
+// decodeChanges reads the files of a change of states, and the versions that they must have, nil where none is named.
+func decodeChanges(raw json.RawMessage, limit int) ([]*command.ReplicaChange, []uint64, error) {
+	var (
+		files    []*command.ReplicaChange
+		versions versionList
+	)
+	scanner := itemScanner{jsonScanner: jsonScanner{b: raw}, what: "dids", conditional: true}
 	err := scanner.each(limit, newItem, func(i int, item *fileItem) error {
 		if item.given&fieldState == 0 {
 			return scanner.invalid(i, "'state' is a required property")
 		}
 		files = append(files, &command.ReplicaChange{Scope: item.Scope, Name: item.Name, State: item.State, Path: item.path})
+		versions.add(i, item)
 		return nil
 	})
-	return files, err
+	return files, versions, err
+}
+
+// decodeDeletions reads the files of a deletion, and the versions that they must have, nil where none is named.
+func decodeDeletions(raw json.RawMessage, limit int) ([]*command.ReplicaName, []uint64, error) {
+	var (
+		files    []*command.ReplicaName
+		versions versionList
+	)
+	scanner := itemScanner{jsonScanner: jsonScanner{b: raw}, what: "r_dids", loose: true, conditional: true}
+	err := scanner.each(limit, newItem, func(i int, item *fileItem) error {
+		files = append(files, &command.ReplicaName{Scope: item.Scope, Name: item.Name})
+		versions.add(i, item)
+		return nil
+	})
+	return files, versions, err
 }
 
 // decodeDIDNames reads a list of DIDs that are to be looked up.

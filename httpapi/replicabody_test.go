@@ -109,7 +109,7 @@ func FuzzReplicaLists(f *testing.F) {
 		}
 		var l replicaListing
 		for _, err := range []error{
-			l.readBody(fields, 100), second(decodeChanges(fields["files"], 100)), second(decodeDIDNames(fields["dids"], 100)),
+			l.readBody(fields, 100), third(decodeChanges(fields["files"], 100)), third(decodeDeletions(fields["files"], 100)), second(decodeDIDNames(fields["dids"], 100)),
 			third(decodeTargets(fields, 100, "replicas", "pfns")), second(decodeQuarantine(fields, 100)),
 		} {
 			if err != nil && codeOf(err) == command.CodeInternal {

@@ -13,6 +13,8 @@ type replicaEncoder struct {
 	limit int
 	// parents is set where the collections above a file were asked for.
 	parents bool
+	// versions is set where the versions of replicas were asked for.
+	versions bool
 }
 
 // shown returns the PFNs within the limit.
@@ -43,6 +45,9 @@ func (e *replicaEncoder) appendFile(b []byte, f *catalogue.ListedFile) []byte {
 		b = appendJSONString(append(b, ':'), r.State.String())
 	}
 	b = append(b, '}')
+	if e.versions {
+		b = appendVersions(b, f)
+	}
 	if e.parents {
 		b = append(b, `,"parents":[`...)
 		for i, parent := range f.Parents {
@@ -51,6 +56,22 @@ func (e *replicaEncoder) appendFile(b []byte, f *catalogue.ListedFile) []byte {
 		b = append(b, ']')
 	}
 	return append(b, '}', '\n')
+}
+
+// appendVersions appends the versions of the file's own replicas, by RSE.
+func appendVersions(b []byte, f *catalogue.ListedFile) []byte {
+	b = append(b, `,"versions":{`...)
+	written := 0
+	for i := range f.Replicas {
+		r := &f.Replicas[i]
+		if r.Version == 0 {
+			continue
+		}
+		b = appendJSONString(comma(b, written), r.RSE.Name)
+		b = strconv.AppendUint(append(b, ':'), r.Version, 10)
+		written++
+	}
+	return append(b, '}')
 }
 
 // comma separates the items of a list.

@@ -22,6 +22,8 @@ type replicaListing struct {
 	client clientLocation
 	// sample is the number of files to choose at random, 0 for all.
 	sample int
+	// versions is set where the lines are to have the versions of replicas.
+	versions bool
 }
 
 // metalinkSchemes are those of the PFNs in a metalink where the client names none.
@@ -90,6 +92,11 @@ func (l *replicaListing) readQuery(c *gin.Context, sort string) (err error) {
 	if l.metalink && l.query.Schemes == nil {
 		l.query.Schemes = metalinkSchemes[:]
 	}
+	if c.Query("versions") != "" {
+		if l.versions, err = queryBool(c, "versions"); err != nil {
+			return err
+		}
+	}
 	l.limit, err = queryCount(c, "limit", maxPFNsAFile)
 	return err
 }
@@ -125,6 +132,7 @@ func (l *replicaListing) readBody(fields object, limit int) (err error) {
 		{"all_states", &q.AllStates, false},
 		{"resolve_archives", &q.ResolveArchives, true},
 		{"resolve_parents", &q.ResolveParents, false},
+		{"versions", &l.versions, false},
 	} {
 		if *flag.field, err = fields.flexibleBool(flag.key, flag.absent); err != nil {
 			return err
@@ -211,7 +219,7 @@ func (s *Server) sendReplicas(c *gin.Context, l *replicaListing) {
 		encode = (&metalinkEncoder{brief: l.brief, glfn: l.glfn, limit: l.limit}).appendFile
 		err = st.put(append(st.open(), metalinkHead...))
 	} else {
-		encode = (&replicaEncoder{rses: map[*catalogue.RSE][]byte{}, limit: l.limit, parents: l.query.ResolveParents}).appendFile
+		encode = (&replicaEncoder{rses: map[*catalogue.RSE][]byte{}, limit: l.limit, parents: l.query.ResolveParents, versions: l.versions}).appendFile
 	}
 	if err == nil {
 		err = l.send(st, list, func(f *catalogue.ListedFile) (bool, error) {

@@ -64,14 +64,22 @@ func (s *Server) addReplicas(c *gin.Context) {
 	}
 }
 
-// updateReplicaStates changes the states of replicas at an RSE.
+// updateReplicaStates changes the states of replicas at an RSE, with if_version only of those that have the version.
 func (s *Server) updateReplicaStates(c *gin.Context) {
 	message := &command.UpdateReplicaStates{}
+	var versions []uint64
 	ok := s.decodeFiles(c, &message.Rse, nil, func(files []byte) (err error) {
-		message.Files, err = decodeChanges(files, s.limits.Items)
+		message.Files, versions, err = decodeChanges(files, s.limits.Items)
 		return err
 	})
 	if !ok {
+		return
+	}
+	if versions != nil {
+		conditional := &command.UpdateReplicaStatesIf{Update: message, Versions: versions}
+		if _, ok := s.propose(c, command.TypeUpdateReplicaStatesIf, conditional); ok {
+			s.empty(c)
+		}
 		return
 	}
 	if _, ok := s.propose(c, command.TypeUpdateReplicaStates, message); ok {
@@ -79,17 +87,22 @@ func (s *Server) updateReplicaStates(c *gin.Context) {
 	}
 }
 
-// deleteReplicas deletes replicas at an RSE.
+// deleteReplicas deletes replicas at an RSE, with if_version only those that have the version.
 func (s *Server) deleteReplicas(c *gin.Context) {
 	message := &command.DeleteReplicas{}
-	ok := s.decodeFiles(c, &message.Rse, &message.IgnoreAvailability, func(files []byte) error {
-		names, err := decodeDIDNames(files, s.limits.Items)
-		for _, n := range names {
-			message.Files = append(message.Files, &command.ReplicaName{Scope: n.Scope, Name: n.Name})
-		}
+	var versions []uint64
+	ok := s.decodeFiles(c, &message.Rse, &message.IgnoreAvailability, func(files []byte) (err error) {
+		message.Files, versions, err = decodeDeletions(files, s.limits.Items)
 		return err
 	})
 	if !ok {
+		return
+	}
+	if versions != nil {
+		conditional := &command.DeleteReplicasIf{Deletion: message, Versions: versions}
+		if _, ok := s.propose(c, command.TypeDeleteReplicasIf, conditional); ok {
+			s.empty(c)
+		}
 		return
 	}
 	if _, ok := s.propose(c, command.TypeDeleteReplicas, message); ok {

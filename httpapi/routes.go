@@ -37,6 +37,7 @@ func (s *Server) routes() []route {
 		s.rseRoutes(),
 		s.didRoutes(),
 		s.replicaRoutes(),
+		s.changeRoutes(),
 	)
 }
 

@@ -47,6 +47,7 @@ type Server struct {
 	buffers        streamBuffers
 	onceWindow     time.Duration
 	document       *apiDocument
+	feeds          *feeds
 }
 
 // New makes a server. It fails on a configuration that lacks something, and where the registry has its metrics already.
@@ -62,6 +63,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.tokens = newTokens(s, cfg.TokenLifetime)
 	s.authenticator = s.tokens
+	s.feeds = newFeeds(cfg.Reader, cfg.Limits.FeedReaders)
 	s.gate = newGate(cfg.Limits.Logins)
 	s.bodies.limit = cfg.Limits.BodiesInFlight
 	var err error
@@ -102,6 +104,7 @@ func New(cfg Config) (*Server, error) {
 		MaxHeaderBytes:    s.limits.HeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
+	s.http.RegisterOnShutdown(s.feeds.stop)
 	return s, nil
 }
 

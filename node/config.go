@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -59,6 +60,16 @@ type Config struct {
 	// ExpiryInterval is how often the leader looks for temporary unavailability that has ended; 0 is 10 seconds.
 	ExpiryInterval time.Duration
 
+	// ChangesMaxAge and ChangesMaxBytes bound what is kept of the change feed; 0 is 168 hours and 256 MiB. ChangesTrimInterval is
+	// how often the leader looks for what is more than that; 0 is a minute. All nodes should have the same.
+	ChangesMaxAge       time.Duration
+	ChangesMaxBytes     int64
+	ChangesTrimInterval time.Duration
+	// ChangesReaders is how many requests may follow the changes on this node, ChangesHeartbeat how often each is told where it
+	// stands; 0 is the default of package httpapi.
+	ChangesReaders   int
+	ChangesHeartbeat time.Duration
+
 	// CacheBytes is the memory for the store's block cache; 0 is the default of package fsm.
 	CacheBytes int64
 
@@ -77,9 +88,12 @@ func (c Config) withDefaults() (Config, error) {
 	if c.BootstrapExpect < 0 {
 		return c, fmt.Errorf("bootstrap-expect is %d, it must not be negative", c.BootstrapExpect)
 	}
-	if c.ExpiryInterval <= 0 {
-		c.ExpiryInterval = 10 * time.Second
+	if c.ChangesMaxBytes < 0 || c.ChangesMaxAge < 0 {
+		return c, errors.New("changes-max-bytes and changes-max-age must not be negative")
 	}
+	c.ExpiryInterval = orDefault(c.ExpiryInterval, 10*time.Second)
+	c.ChangesMaxAge, c.ChangesMaxBytes = cmp.Or(c.ChangesMaxAge, 7*24*time.Hour), cmp.Or(c.ChangesMaxBytes, 256<<20)
+	c.ChangesTrimInterval = orDefault(c.ChangesTrimInterval, time.Minute)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -101,6 +115,14 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	return c, nil
+}
+
+// orDefault returns an interval, or another where it is none.
+func orDefault(interval, absent time.Duration) time.Duration {
+	if interval <= 0 {
+		return absent
+	}
+	return interval
 }
 
 // advertised turns a listening address into one that others can reach: where it names no host, the name of this one.

@@ -88,6 +88,8 @@ func (n *Node) open(ctx context.Context, cfg Config) (err error) {
 	n.stop = stop
 	n.watch.Go(func() { n.watchCluster(watchCtx) })
 	n.watch.Go(func() { n.expire(watchCtx, cfg.ExpiryInterval) })
+	keep := retention{cfg.ChangesMaxAge, uint64(cfg.ChangesMaxBytes)}
+	n.watch.Go(func() { n.trimChanges(watchCtx, cfg.ChangesTrimInterval, keep) })
 	return nil
 }
 
@@ -124,6 +126,7 @@ func (n *Node) serverConfig(cfg Config) (httpapi.Config, error) {
 		Limits: httpapi.Limits{
 			Body: cfg.MaxBody, BodiesInFlight: cfg.MaxBodiesInFlight, Items: cfg.MaxItems, Connections: cfg.MaxConnections,
 			Write: cfg.WriteTimeout, Wait: cfg.IndexTimeout, Stall: cfg.StreamTimeout, LoginFailures: cfg.LoginFailures, LoginInterval: cfg.LoginInterval,
+			FeedReaders: cfg.ChangesReaders, Heartbeat: cfg.ChangesHeartbeat,
 		},
 		TLS: files, TrustedProxies: proxies, OIDC: cfg.OIDCIssuers,
 		TokenLifetime: cfg.TokenLifetime, IdempotencyWindow: cfg.IdempotencyWindow, GeoIPDatabase: cfg.GeoIPDatabase, Logger: cfg.Logger, Registry: registry,

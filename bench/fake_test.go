@@ -3,6 +3,8 @@ package bench
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -10,7 +12,7 @@ import (
 // fakeServer is a server that takes everything but what a test decides.
 type fakeServer struct {
 	*httptest.Server
-	logins int
+	logins atomic.Int64
 }
 
 // newFakeServer starts a server whose answers are 200 or what the handler writes; logins are answered.
@@ -19,11 +21,12 @@ func newFakeServer(t *testing.T, handle http.HandlerFunc) *fakeServer {
 	f := &fakeServer{}
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/auth/userpass" {
+			f.logins.Add(1)
 			w.Header().Set(headerToken, "token")
 			w.Header().Set("X-Rucio-Auth-Token-Expires", time.Now().Add(time.Hour).UTC().Format("Mon, 02 Jan 2006 15:04:05 UTC"))
 			return
 		}
-		if r.Method == http.MethodGet && r.URL.Path != "/replicas" && len(r.URL.Path) > 5 && r.URL.Path[:5] == "/dids" {
+		if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/dids/") {
 			_, _ = w.Write([]byte("{}"))
 			return
 		}

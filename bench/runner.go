@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -14,14 +15,14 @@ const (
 )
 
 // ErrConfig is what Run returns, wrapped, for a configuration that cannot be run.
-var ErrConfig = errors.New("configuration")
+var ErrConfig = errors.New("wrong setting")
 
 // Run sets up, warms up, runs and reports. Requests that fail are part of the report; an error is what made a run impossible or
 // ended it, the end of ctx for one.
 func Run(ctx context.Context, cfg Config) (Report, error) {
 	cfg, w, err := cfg.withDefaults()
 	if err != nil {
-		return Report{}, errors.Join(ErrConfig, err)
+		return Report{}, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	if cfg.Progress == nil {
 		cfg.Progress = func(string, float64) {}

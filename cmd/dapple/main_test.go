@@ -98,6 +98,8 @@ func TestRun(t *testing.T) {
 		"no password":   {[]string{"serve", "--node-id", "a", "--data-dir", "/d", "--root-password-file", "/no/such"}, exitUsage, "/no/such"},
 		"no such port":  {[]string{"dev", "--http-port", "60000"}, exitUsage, "--http-port"},
 		"nobody there":  {[]string{"health", "--url", "http://127.0.0.1:1", "--timeout", "1s"}, exitFailure, "refused"},
+		"no workload":   {[]string{"bench", "--target", "http://127.0.0.1:1", "--user", "u", "--password", "p", "--workload", "none"}, exitUsage, "no workload"},
+		"workloads":     {[]string{"bench", "--help"}, 0, "register-bulk"},
 		"no such place": {[]string{"serve", "--node-id", "a", "--data-dir", "/proc/none"}, exitFailure, "/proc/none"},
 	} {
 		t.Run(name, func(t *testing.T) {

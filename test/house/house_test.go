@@ -30,6 +30,11 @@ var forbidden = map[string][]string{
 	"node": {"dapple/cmd"},
 	// A library for others: nothing of the server comes with it.
 	"client": {"dapple/", "github.com/gin-gonic/gin", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble"},
+	// It measures Dapple and Rucio alike, by what any client can ask.
+	"bench": {
+		"dapple/command", "dapple/catalogue", "dapple/fsm", "dapple/transport", "dapple/cluster", "dapple/httpapi", "dapple/node",
+		"github.com/gin-gonic/gin", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble",
+	},
 }
 
 // direct lists what a package must not import itself, though a library of its may: protobuf brings in some of it.

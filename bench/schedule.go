@@ -1,0 +1,62 @@
+package bench
+
+import (
+	"context"
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// schedule says when requests start. All clients take their turns from it.
+type schedule struct {
+	start, measured, end time.Time
+	rate                 float64 // requests a second, 0 for a closed loop
+	limit                int64   // number of requests, 0 for no limit
+	taken                atomic.Int64
+}
+
+func newSchedule(now time.Time, c Config) *schedule {
+	return &schedule{
+		start: now, measured: now.Add(c.Warmup), end: now.Add(c.Warmup + c.Duration), rate: c.Rate, limit: c.Requests,
+	}
+}
+
+// next waits for the next turn and returns when the request was to start: latency counts from there, so that a server which falls
+// behind is not asked later and seen as fast. False says that the run is over.
+func (s *schedule) next(ctx context.Context) (time.Time, bool) {
+	k := s.taken.Add(1) - 1
+	now := time.Now()
+	at := now
+	if s.rate > 0 {
+		at = s.start.Add(time.Duration(float64(k) / s.rate * float64(time.Second)))
+	}
+	if (s.limit > 0 && k >= s.limit) || !at.Before(s.end) || !now.Before(s.end) {
+		s.taken.Add(-1)
+		return at, false
+	}
+	return at, pause(ctx, at.Sub(now)) == nil
+}
+
+// unsent returns how many requests of a fixed rate were due before the end and never sent.
+func (s *schedule) unsent() int64 {
+	if s.rate == 0 {
+		return 0
+	}
+	due := int64(math.Ceil(s.end.Sub(s.start).Seconds() * s.rate))
+	if s.limit > 0 {
+		due = min(due, s.limit)
+	}
+	return max(due-s.taken.Load(), 0)
+}
+
+// part returns how much of the run is over, and whether that is the warm-up.
+func (s *schedule) part(now time.Time) (part float64, warmup bool) {
+	if now.Before(s.measured) {
+		return float64(now.Sub(s.start)) / float64(s.measured.Sub(s.start)), true
+	}
+	part = float64(now.Sub(s.measured)) / float64(s.end.Sub(s.measured))
+	if s.limit > 0 {
+		part = max(part, float64(s.taken.Load())/float64(s.limit))
+	}
+	return min(part, 1), false
+}

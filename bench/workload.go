@@ -1,0 +1,183 @@
+package bench
+
+import (
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync/atomic"
+)
+
+// request is one request of a workload. Its body is in a buffer that the next one reuses.
+type request struct {
+	method, path string
+	body         []byte
+	items        int // what it does so much of
+	lines        int // of the answer, 0 where they do not matter
+}
+
+// generator makes the next request of one client; false where there is nothing left to do.
+type generator func(r *request) bool
+
+// workload is a kind of load. Its batch, files and replicas a file are the defaults; files are what setup registers.
+type workload struct {
+	batch, files, replicas int
+	least                  int  // fewest files
+	ordered                bool // its requests take the files in batches that are at one RSE each
+	dataset                int  // files in a dataset; allFiles for one dataset of all
+	own                    bool // speaks a route that only Dapple has
+	generate               func(p *plan, client int) generator
+}
+
+const (
+	allFiles     = -1
+	mixedDataset = 100
+)
+
+var workloads = map[string]workload{
+	"register":      {batch: 1, replicas: 1, generate: registering},
+	"register-bulk": {batch: 1000, replicas: 1, generate: registering},
+	"state":         {batch: 1000, files: 10000, replicas: 1, ordered: true, generate: changing},
+	"delete":        {batch: 1000, files: 100000, replicas: 1, ordered: true, generate: deleting},
+	"lookup":        {files: 10000, replicas: 2, generate: lookingUp},
+	"list":          {files: 10000, replicas: 2, dataset: allFiles, generate: listing},
+	"exists":        {batch: 1000, files: 10000, replicas: 2, own: true, generate: checking},
+	"mixed":         {files: 10000, replicas: 2, least: mixedDataset, dataset: mixedDataset, generate: mixing},
+}
+
+// Workloads returns the names of all workloads.
+func Workloads() []string { return slices.Sorted(maps.Keys(workloads)) }
+
+// inOrder returns the fewest files that the requests of an ordered workload take.
+func (w workload) inOrder(batch int) int {
+	if w.ordered {
+		return batch
+	}
+	return 1
+}
+
+// plan is what the clients of a run share.
+type plan struct {
+	Config
+	workload workload
+	run      string
+	used     atomic.Int64 // batches that a client has taken to delete
+}
+
+// chunk is how many of setup's files are registered at one RSE before the next has its turn: whole batches.
+func (p *plan) chunk() int {
+	if !p.workload.ordered || p.Batch >= setupBatch {
+		return max(p.Batch, setupBatch)
+	}
+	return setupBatch / p.Batch * p.Batch
+}
+
+// rseOf returns where the copy of setup's file i is.
+func (p *plan) rseOf(i, copied int) int { return (i/p.chunk() + copied) % p.RSEs }
+
+// datasetSize returns the number of files in a dataset, 0 where there are none.
+func (p *plan) datasetSize() int {
+	if p.workload.dataset == allFiles {
+		return p.Files
+	}
+	return p.workload.dataset
+}
+
+func (p *plan) random(client int) *rand.Rand { return rand.New(rand.NewPCG(uint64(client), 1)) }
+
+// registering registers new files, each request at another RSE.
+func registering(p *plan, client int) generator {
+	n, batch := 0, max(p.Batch, 1)
+	return func(r *request) bool {
+		r.method, r.path, r.items, r.lines = http.MethodPost, "/replicas", batch, 0
+		r.body = appendAtRSE(r.body[:0], (client+n)%p.RSEs)
+		r.body = appendItems(r.body, p.run, client+1, batch, from(n*batch), newFileTail)
+		n++
+		return true
+	}
+}
+
+// changing makes replicas unavailable and available in turn.
+func changing(p *plan, client int) generator {
+	random, n := p.random(client), 0
+	return func(r *request) bool {
+		tail := unavailableTail
+		if n%2 == 1 {
+			tail = availableTail
+		}
+		n++
+		first := random.IntN(p.Files/p.Batch) * p.Batch
+		p.known(r, http.MethodPut, first, tail)
+		return true
+	}
+}
+
+// deleting deletes setup's files, until none is left.
+func deleting(p *plan, _ int) generator {
+	return func(r *request) bool {
+		first := int(p.used.Add(1)-1) * p.Batch
+		if first+p.Batch > p.Files {
+			return false
+		}
+		p.known(r, http.MethodDelete, first, plainTail)
+		return true
+	}
+}
+
+// known makes a request about a batch of setup's files.
+func (p *plan) known(r *request, method string, first int, tail string) {
+	r.method, r.path, r.items, r.lines = method, "/replicas", p.Batch, 0
+	r.body = appendAtRSE(r.body[:0], p.rseOf(first, 0))
+	r.body = appendItems(r.body, p.run, 0, p.Batch, from(first), tail)
+}
+
+// lookingUp asks for the replicas of files at random.
+func lookingUp(p *plan, client int) generator {
+	random := p.random(client)
+	var path []byte
+	return func(r *request) bool {
+		path = appendName(append(path[:0], "/replicas/"+scope+"/"...), p.run, 0, random.IntN(p.Files))
+		*r = request{method: http.MethodGet, path: string(path), body: r.body[:0], items: 1, lines: 1}
+		return true
+	}
+}
+
+// listing asks for the replicas of the files of datasets at random.
+func listing(p *plan, client int) generator {
+	random, size := p.random(client), p.datasetSize()
+	var path []byte
+	return func(r *request) bool {
+		path = appendDataset(append(path[:0], "/replicas/"+scope+"/"...), p.run, random.IntN(p.Files/size))
+		*r = request{method: http.MethodGet, path: string(path), body: r.body[:0], items: size, lines: size}
+		return true
+	}
+}
+
+// checking asks of files at random whether they exist.
+func checking(p *plan, client int) generator {
+	random := p.random(client)
+	number := func(int) int { return random.IntN(p.Files) }
+	return func(r *request) bool {
+		r.method, r.path, r.items, r.lines = http.MethodPost, existsPath, p.Batch, p.Batch
+		r.body = appendItems(append(r.body[:0], `{"dids":[`...), p.run, 0, p.Batch, number, plainTail)
+		return true
+	}
+}
+
+const existsPath = "/replicas/exists"
+
+// mixing looks up 80 times of 100, lists 15 and writes 5.
+func mixing(p *plan, client int) generator {
+	random := p.random(client)
+	look, list, write := lookingUp(p, client), listing(p, client), registering(p, client)
+	return func(r *request) bool {
+		switch n := random.IntN(100); {
+		case n < 80:
+			return look(r)
+		case n < 95:
+			return list(r)
+		default:
+			return write(r)
+		}
+	}
+}

@@ -138,6 +138,7 @@ func everyCommand(t testing.TB) []command.Command {
 		as(t, command.TypeQuarantine, &command.Quarantine{Rse: "ONE", Files: []*command.Quarantine_File{{Path: "/dark"}}}),
 		as(t, command.TypeDeleteReplicas, deletion("a", "b")),
 		as(t, command.TypeDeleteReplicasIf, &command.DeleteReplicasIf{Deletion: deletion("c"), Versions: []uint64{0}}),
+		once(t, "key", "print", onceWindow, addScope(t, "carried")),
 	}
 }
 

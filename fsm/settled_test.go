@@ -64,7 +64,7 @@ const scopesMade = 200
 
 func scopeAt(i uint64) string { return "scope" + string(rune('a'+i%26)) + string(rune('a'+i/26)) }
 
-func addScope(t *testing.T, name string) command.Command {
+func addScope(t testing.TB, name string) command.Command {
 	t.Helper()
 	return command.Command{Type: command.TypeAddScope, Issuer: "root", Payload: payload(t, &command.AddScope{Name: name, Account: "root"})}
 }

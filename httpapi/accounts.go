@@ -76,6 +76,8 @@ func (s *Server) listAccounts(c *gin.Context) {
 		Email   string `json:"email"`
 	}
 	filters := c.Request.URL.Query()
+	delete(filters, queryLevel)
+	delete(filters, queryMaxStale)
 	s.readLines(c, func(v View, line func(any) error) error {
 		return catalogue.ListAccounts(v, func(a *catalogue.Account) error {
 			for key := range filters {

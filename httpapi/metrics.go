@@ -23,6 +23,7 @@ type metrics struct {
 	inFlight      prometheus.Gauge
 	brokenStreams *prometheus.CounterVec
 	logins        *prometheus.CounterVec
+	reads         *prometheus.CounterVec
 }
 
 func newMetrics(s *Server) (*metrics, error) {
@@ -53,6 +54,10 @@ func newMetrics(s *Server) (*metrics, error) {
 			Help: "Attempts to log in, by method (userpass or x509) and outcome: ok, refused, overloaded or failed.",
 		}, []string{"method", "outcome"}),
 	}
+	m.reads = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace, Subsystem: subsystem, Name: "reads_total",
+		Help: "Reads by level (local, session, bounded, linearizable) and outcome: served, or refused where the state was not fresh enough in time.",
+	}, []string{"level", "outcome"})
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info",
 		Help:        "Always 1; the labels tell the version of the program.",
@@ -63,7 +68,7 @@ func newMetrics(s *Server) (*metrics, error) {
 		Help: "Memory held by request bodies.",
 	}, func() float64 { return float64(s.bodies.used.Load()) })
 	for _, c := range []prometheus.Collector{
-		m.requests, m.errors, m.latency, m.inFlight, m.brokenStreams, m.logins, build, held, &sizes{s.reader},
+		m.requests, m.errors, m.latency, m.inFlight, m.brokenStreams, m.logins, m.reads, build, held, &sizes{s.reader},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := s.registry.Register(c); err != nil {

@@ -120,7 +120,7 @@ func (n *Node) serverConfig(cfg Config) (httpapi.Config, error) {
 	registry.MustRegister(n.cluster.Collectors()...)
 	return httpapi.Config{
 		Node: cfg.NodeID, ClusterID: n.machine.ClusterID, Version: cfg.Version,
-		Proposer: proposer{n.cluster}, Reader: reader{n.machine}, Cluster: operator{n.cluster, n.machine},
+		Proposer: proposer{n.cluster}, Reader: reader{n.machine}, Freshness: freshness{n.cluster}, Cluster: operator{n.cluster, n.machine},
 		Limits: httpapi.Limits{
 			Body: cfg.MaxBody, BodiesInFlight: cfg.MaxBodiesInFlight, Items: cfg.MaxItems, Connections: cfg.MaxConnections,
 			Write: cfg.WriteTimeout, Wait: cfg.IndexTimeout, Stall: cfg.StreamTimeout, LoginFailures: cfg.LoginFailures, LoginInterval: cfg.LoginInterval,

@@ -42,6 +42,12 @@ type Config struct {
 
 // Client is made by New. It may be used by many goroutines.
 type Client struct {
+	*connection
+	reads Reads
+}
+
+// connection is what the Clients of one New share.
+type connection struct {
 	cfg    Config
 	nodes  []string
 	http   *http.Client
@@ -58,7 +64,7 @@ func New(cfg Config) (*Client, error) {
 	if len(cfg.URLs) == 0 {
 		return nil, errors.New("client: no URL of a node")
 	}
-	c := &Client{}
+	c := &Client{connection: &connection{}}
 	for _, text := range cfg.URLs {
 		u, err := url.Parse(text)
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {

@@ -47,7 +47,7 @@ func newMetrics(n *Node) *metrics {
 		}, []string{"kind", "outcome"}),
 		roundCallers: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: namespace, Subsystem: "cluster", Name: "read_round_requests",
-			Help: "Requests that shared one round, by kind.", Buckets: prometheus.ExponentialBuckets(1, 2, 10),
+			Help: "Requests that shared one round, by kind; the leader itself asks for a round with each poll of the members.", Buckets: prometheus.ExponentialBuckets(1, 2, 10),
 		}, []string{"kind"}),
 		gauges: newGauges(n),
 	}

@@ -125,14 +125,11 @@ func (n *Node) HeardWithin(ctx context.Context, limit time.Duration) (uint64, er
 	return index, nil
 }
 
-// LeaderContact returns the age of the leader's last word, 0 where this node leads, and false where there never was one.
+// LeaderContact returns the age of the leader's last word, where this node leads of the last confirmation by a majority of the
+// voters, and false where there never was one.
 func (n *Node) LeaderContact() (time.Duration, bool) {
-	v := n.views.get()
-	if v.leading {
-		return 0, true
-	}
-	at := n.lastHeard(v)
-	return max(time.Since(at), 0), !at.IsZero()
+	at := n.lastHeard(n.views.get())
+	return time.Since(at), !at.IsZero()
 }
 
 // lastHeard returns when this node last heard from a leader, or was confirmed as one; zero for never. Raft's own time is taken
@@ -143,10 +140,10 @@ func (n *Node) lastHeard(v view) time.Time {
 	case c == nil:
 		return time.Time{}
 	case v.leading:
-		if last := n.confirmed.Load(); last != nil {
+		if last := n.confirmed.Load(); last != nil && last.term == v.term {
 			return last.at
 		}
-		return time.Time{}
+		return v.heard
 	case v.leaderID == "" || v.leaderID == string(c.id):
 		return v.heard
 	default:

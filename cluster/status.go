@@ -108,6 +108,9 @@ func (n *Node) role(c *consensus) string {
 
 // contactSeconds returns the age of the leader's last word, 0 on the leader and -1 for none.
 func (n *Node) contactSeconds() float64 {
+	if n.IsLeader() {
+		return 0
+	}
 	age, known := n.LeaderContact()
 	if !known {
 		return -1

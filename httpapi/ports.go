@@ -44,7 +44,8 @@ type Freshness interface {
 	// HeardWithin returns nil where this node has heard from a leader within limit, or is one that a majority of voters has confirmed
 	// within limit. The state may be shown once it has applied the index.
 	HeardWithin(ctx context.Context, limit time.Duration) (index uint64, err error)
-	// LeaderContact is the age of the leader's last word, 0 on the leader, and false where there never was one.
+	// LeaderContact is the age of the leader's last word, on the leader of its last confirmation by a majority of voters, and false
+	// where there never was one.
 	LeaderContact() (age time.Duration, known bool)
 }
 

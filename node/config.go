@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"os"
 	"time"
+
+	"dapple/transport"
 )
 
 // Config is everything that one node needs to know. NodeID, DataDir, HTTPAddr and ClusterAddr are required.
@@ -58,6 +60,9 @@ type Config struct {
 
 	// ExpiryInterval is how often the leader looks for temporary unavailability that has ended; 0 is 10 seconds.
 	ExpiryInterval time.Duration
+
+	// Hook disturbs the network between nodes in tests.
+	Hook transport.Hook
 
 	// CacheBytes is the memory for the store's block cache; 0 is the default of package fsm.
 	CacheBytes int64

@@ -96,7 +96,7 @@ func (n *Node) clusterConfig(cfg Config) cluster.Config {
 		NodeID: cfg.NodeID, DataDir: cfg.DataDir, Version: cfg.Version,
 		ClusterAddr: cfg.ClusterAddr, ClusterAdvertise: cfg.ClusterAdvertise, HTTPAdvertise: cfg.HTTPAdvertise,
 		Join: cfg.Join, BootstrapExpect: cfg.BootstrapExpect,
-		Genesis: genesis(cfg.RootUser, cfg.RootPassword), Machine: machine{n.machine}, Logger: cfg.Logger,
+		Genesis: genesis(cfg.RootUser, cfg.RootPassword), Machine: machine{n.machine}, Logger: cfg.Logger, Hook: cfg.Hook,
 		Heartbeat: cfg.HeartbeatTimeout, Election: cfg.ElectionTimeout, Lease: cfg.LeaseTimeout,
 		LogBytes: cfg.LogBytes, SnapshotInterval: cfg.SnapshotInterval,
 	}

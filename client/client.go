@@ -43,6 +43,12 @@ type Config struct {
 
 // Client is made by New. It may be used by many goroutines.
 type Client struct {
+	*connection
+	reads Reads
+}
+
+// connection is what the Clients of one New share.
+type connection struct {
 	// keepsKeys is set once a server has answered that does a request with a key once.
 	keepsKeys atomic.Bool
 	cfg       Config
@@ -61,7 +67,7 @@ func New(cfg Config) (*Client, error) {
 	if len(cfg.URLs) == 0 {
 		return nil, errors.New("client: no URL of a node")
 	}
-	c := &Client{}
+	c := &Client{connection: &connection{}}
 	for _, text := range cfg.URLs {
 		u, err := url.Parse(text)
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -83,6 +84,25 @@ func TestCluster(t *testing.T) {
 	left, err := all(c.ListFiles(ctx, dataset))
 	require.NoError(t, err)
 	require.Len(t, left, 1)
+
+	// Another client reads what this one has written, at each level that promises it.
+	other, err := client.New(client.Config{URLs: cluster.URLs()[1:], User: testcluster.User, Password: testcluster.Password, Account: "root"})
+	require.NoError(t, err)
+	defer other.Close()
+	require.Zero(t, other.Index())
+	require.NotZero(t, c.Index())
+	for _, reads := range []client.Reads{
+		{MinIndex: c.Index()}, {Level: client.Session, MinIndex: c.Index()}, {Level: client.Linearizable},
+		{Level: client.Bounded, MaxStale: time.Minute, MinIndex: c.Index()},
+	} {
+		seen, err := all(other.Reading(reads).ListFiles(ctx, dataset))
+		require.NoError(t, err)
+		require.Equal(t, left, seen, "%+v", reads)
+	}
+	_, err = other.Reading(client.Reads{Level: client.Local}).Scopes(ctx)
+	require.NoError(t, err)
+	_, err = other.Reading(client.Reads{Level: "strong"}).Scopes(ctx)
+	require.ErrorIs(t, err, client.ErrInvalid)
 }
 
 // all gathers a list.

@@ -161,6 +161,9 @@ func (c *Client) attempt(ctx context.Context, node, id string, r *request, body 
 	if r.body != nil {
 		out.Header.Set("Content-Type", "application/json")
 	}
+	if r.safe() {
+		c.reads.ask(out.Header)
+	}
 	if session := c.currentSession(); session != "" {
 		out.Header.Set("Cookie", session)
 	}

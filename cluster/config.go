@@ -70,6 +70,7 @@ type Config struct {
 
 	Heartbeat  time.Duration // a follower without word from its leader for this long, to three times of it, stands for election: 500 ms
 	Election   time.Duration // a candidate that is not elected in this long, to twice of it, tries again, at least Heartbeat: 500 ms
+	Commit     time.Duration // a follower learns of a commit that nothing follows after this long, to twice of it: 10 ms
 	Lease      time.Duration // a leader without word from a majority for this long steps down: 375 ms
 	RPCTimeout time.Duration // one of Raft's calls between nodes, by 256 KiB for a snapshot: 5 s
 
@@ -102,6 +103,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Heartbeat, 500*time.Millisecond)
 	setDefault(&c.Election, c.Heartbeat)
 	setDefault(&c.Lease, c.Heartbeat*3/4)
+	setDefault(&c.Commit, 10*time.Millisecond)
 	setDefault(&c.RPCTimeout, 5*time.Second)
 	setDefault(&c.ProposeTimeout, 10*time.Second)
 	setDefault(&c.ForwardTimeout, 5*time.Second)
@@ -161,6 +163,7 @@ func (c *Config) raftConfig(id raft.ServerID) *raft.Config {
 	r.HeartbeatTimeout = c.Heartbeat
 	r.ElectionTimeout = c.Election
 	r.LeaderLeaseTimeout = c.Lease
+	r.CommitTimeout = c.Commit
 	r.MaxAppendEntries = 16 // entries may be 2 MiB
 	r.BatchApplyCh = true
 	r.NoSnapshotRestoreOnStart = true // the state machine is on disk already

@@ -32,6 +32,7 @@ func (n *Node) lead(epoch context.Context) {
 	n.mu.Unlock()
 	n.views.lead(epoch, true, n.currentMeta().Forming == 0)
 	for epoch.Err() == nil {
+		n.confirms.enter() // so that this node knows how long it has surely led, whether anybody asks or not
 		learners := n.pollMembers(epoch)
 		n.promote(epoch, learners)
 		n.checkFormed(epoch)

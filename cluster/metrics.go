@@ -14,6 +14,8 @@ type metrics struct {
 	proposals    *prometheus.CounterVec
 	forwardedOut prometheus.Counter
 	forwardedIn  prometheus.Counter
+	rounds       *prometheus.CounterVec
+	roundCallers *prometheus.HistogramVec
 	gauges       []prometheus.Collector
 }
 
@@ -39,7 +41,15 @@ func newMetrics(n *Node) *metrics {
 		}, []string{"outcome"}),
 		forwardedOut: counter("forwarded_commands_total", "Commands sent to the leader, repeats included."),
 		forwardedIn:  counter("received_commands_total", "Commands received from other nodes as leader, repeats included."),
-		gauges:       newGauges(n),
+		rounds: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Subsystem: "cluster", Name: "read_rounds_total",
+			Help: "Rounds that found a read index, by kind (confirm: the leader asks the voters; ask: a follower asks the leader) and outcome: ok or failed.",
+		}, []string{"kind", "outcome"}),
+		roundCallers: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: namespace, Subsystem: "cluster", Name: "read_round_requests",
+			Help: "Requests that shared one round, by kind; the leader itself asks for a round with each poll of the members.", Buckets: prometheus.ExponentialBuckets(1, 2, 10),
+		}, []string{"kind"}),
+		gauges: newGauges(n),
 	}
 }
 
@@ -68,7 +78,7 @@ func newGauges(n *Node) []prometheus.Collector {
 		gauge("raft", "commit_index", "Log index up to which entries are committed, as known here.", member(func(c *consensus) float64 { return float64(c.raft.CommitIndex()) })),
 		gauge("raft", "first_index", "Log index of the first entry that is kept; those before it are in the state alone.", member(func(*consensus) float64 { return n.store.first() })),
 		gauge("raft", "applied_index", "Log index up to which the state machine has applied.", func(*consensus) float64 { return float64(n.cfg.Machine.AppliedIndex()) }),
-		gauge("raft", "last_contact_seconds", "Age of the leader's last word, 0 on the leader, -1 before the first.", member(func(c *consensus) float64 { return lastContact(c).Seconds() })),
+		gauge("raft", "last_contact_seconds", "Age of the leader's last word, 0 on the leader, -1 before the first.", member(func(*consensus) float64 { return n.contactSeconds() })),
 		gauge("cluster", "queued_commands", "Commands taken in and not answered yet.", func(*consensus) float64 {
 			commands, _ := n.queue.size()
 			return float64(commands)
@@ -83,6 +93,20 @@ func newGauges(n *Node) []prometheus.Collector {
 func (m *metrics) entry(e entry) {
 	m.entryBytes.Observe(float64(len(e.data)))
 	m.entryGroup.Observe(float64(e.count))
+}
+
+// round returns what counts the rounds of a kind.
+func (m *metrics) round(kind string) func(*round) {
+	ok, failed := m.rounds.WithLabelValues(kind, "ok"), m.rounds.WithLabelValues(kind, "failed")
+	callers := m.roundCallers.WithLabelValues(kind)
+	return func(r *round) {
+		callers.Observe(float64(r.callers))
+		if r.err != nil {
+			failed.Inc()
+			return
+		}
+		ok.Inc()
+	}
 }
 
 func (m *metrics) proposed(r command.Result, err *Error) {
@@ -118,6 +142,6 @@ func outcomeLabel(r command.Result, err *Error) string {
 // Collectors returns the metrics of consensus, membership and transport, to be registered once.
 func (n *Node) Collectors() []prometheus.Collector {
 	m := n.metrics
-	own := []prometheus.Collector{m.logStore, m.entryBytes, m.entryGroup, m.proposals, m.forwardedOut, m.forwardedIn}
+	own := []prometheus.Collector{m.logStore, m.entryBytes, m.entryGroup, m.proposals, m.forwardedOut, m.forwardedIn, m.rounds, m.roundCallers}
 	return append(append(own, m.gauges...), n.transport.Collectors()...)
 }

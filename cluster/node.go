@@ -29,6 +29,9 @@ type Node struct {
 	consensus atomic.Pointer[consensus] // nil until the node is a member
 	session   atomic.Pointer[session]   // nil until one is registered
 	directory directory
+	confirms  *rounds                      // of this node as leader, asking the voters
+	asks      *rounds                      // of this node as follower, asking the leader
+	confirmed atomic.Pointer[confirmation] // the last of this node's leaderships; nil for none
 
 	ctx    context.Context // ends with Shutdown or a failure
 	cancel context.CancelFunc
@@ -53,6 +56,7 @@ type Node struct {
 func Start(ctx context.Context, cfg Config) (*Node, error) {
 	cfg.setDefaults()
 	n := &Node{cfg: cfg, log: cfg.Logger, failed: make(chan error, 1), phase: "starting", polls: map[string]poll{}}
+	n.confirms, n.asks = newRounds(), newRounds()
 	n.queue = newQueue(cfg.QueueCommands, cfg.QueueBytes)
 	n.metrics = newMetrics(n)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -119,13 +123,15 @@ func (n *Node) checkFolder() error {
 
 func (n *Node) methods() map[byte]transport.Method {
 	return map[byte]transport.Method{
-		methodHello:   {Name: "hello", Forming: true, Handle: n.handleHello},
-		methodPledge:  {Name: "pledge", Forming: true, Handle: n.handlePledge},
-		methodJoin:    {Name: "join", Forming: true, Handle: n.handleJoin},
-		methodPropose: {Name: "propose", Handle: n.handlePropose},
-		methodPoll:    {Name: "poll", Handle: n.handlePoll},
-		methodCommit:  {Name: "commit", Handle: n.handleCommit},
-		methodStatus:  {Name: "status", Handle: n.handleStatus},
+		methodHello:     {Name: "hello", Forming: true, Handle: n.handleHello},
+		methodPledge:    {Name: "pledge", Forming: true, Handle: n.handlePledge},
+		methodJoin:      {Name: "join", Forming: true, Handle: n.handleJoin},
+		methodPropose:   {Name: "propose", Handle: n.handlePropose},
+		methodPoll:      {Name: "poll", Handle: n.handlePoll},
+		methodCommit:    {Name: "commit", Handle: n.handleCommit},
+		methodStatus:    {Name: "status", Handle: n.handleStatus},
+		methodConfirm:   {Name: "confirm", Handle: n.handleConfirm},
+		methodReadIndex: {Name: "read_index", Handle: n.handleReadIndex},
 	}
 }
 
@@ -142,6 +148,11 @@ func (n *Node) live() {
 	n.tasks.Go(n.watchHealth)
 	n.tasks.Go(n.keepSession)
 	n.tasks.Go(n.announce)
+	n.tasks.Go(func() {
+		f := &confirmer{n: n, turns: map[raft.ServerID]chan struct{}{}}
+		n.confirms.run(n.ctx, f.round, n.metrics.round("confirm"))
+	})
+	n.tasks.Go(func() { n.asks.run(n.ctx, n.askLeader, n.metrics.round("ask")) })
 	n.dispatch()
 }
 
@@ -245,7 +256,8 @@ func (n *Node) watchRaft() {
 	for {
 		// Events may be dropped when there are many, so each makes the whole state be read again.
 		address, id := c.raft.LeaderWithID()
-		v, changed := n.views.observe(n.ctx, c.raft.CurrentTerm(), c.raft.State() == raft.Leader, id, address)
+		heard := n.lastHeard(n.views.get())
+		v, changed := n.views.observe(n.ctx, c.raft.CurrentTerm(), c.raft.State() == raft.Leader, id, address, heard)
 		if changed {
 			n.log.Info("leadership", "term", v.term, "leader", v.leaderID, "leading", v.leading)
 		}

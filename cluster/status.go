@@ -81,7 +81,7 @@ func (n *Node) localStatus() Status {
 	v := n.views.get()
 	s.Role, s.Term, s.Commit = n.role(c), c.raft.CurrentTerm(), c.raft.CommitIndex()
 	s.LeaderID, s.LeaderHTTP = v.leaderID, n.directory.get(n, v.leaderID).GetHttpAddress()
-	s.LastContact = lastContact(c).Seconds()
+	s.LastContact = n.contactSeconds()
 	if v.leading && v.ready && !v.open {
 		s.Phase = n.formingMessage()
 	}
@@ -106,16 +106,16 @@ func (n *Node) role(c *consensus) string {
 	return RoleLearner
 }
 
-// lastContact returns the age of the leader's last word, 0 on the leader and negative for none.
-func lastContact(c *consensus) time.Duration {
-	if c.raft.State() == raft.Leader {
+// contactSeconds returns the age of the leader's last word, 0 on the leader and -1 for none.
+func (n *Node) contactSeconds() float64 {
+	if n.IsLeader() {
 		return 0
 	}
-	last := c.raft.LastContact()
-	if last.IsZero() {
-		return -time.Second
+	age, known := n.LeaderContact()
+	if !known {
+		return -1
 	}
-	return time.Since(last)
+	return age.Seconds()
 }
 
 func (n *Node) member(s raft.Server, v view, commit uint64) Member {

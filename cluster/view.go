@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -15,6 +16,7 @@ type view struct {
 	open       bool // and commands of the catalogue are taken: not while the cluster forms
 	leaderID   string
 	leaderAddr string
+	heard      time.Time // when this node had last heard from a leader as the view was made; zero for never
 	// epoch ends when another leader or term is seen.
 	epoch context.Context
 	// changed is closed when the view is no longer the latest.
@@ -40,7 +42,7 @@ func (v *views) get() view {
 }
 
 // observe takes over what Raft says and reports whether the term, the leader or this node's own part has changed.
-func (v *views) observe(ctx context.Context, term uint64, leading bool, id raft.ServerID, address raft.ServerAddress) (view, bool) {
+func (v *views) observe(ctx context.Context, term uint64, leading bool, id raft.ServerID, address raft.ServerAddress, heard time.Time) (view, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	l := &v.latest
@@ -48,7 +50,7 @@ func (v *views) observe(ctx context.Context, term uint64, leading bool, id raft.
 		return v.latest, false
 	}
 	sameLead := l.leading && leading && l.term == term // only the leader's name came in
-	next := view{term: term, leading: leading, leaderID: string(id), leaderAddr: string(address)}
+	next := view{term: term, leading: leading, leaderID: string(id), leaderAddr: string(address), heard: heard}
 	if sameLead {
 		next.ready, next.open, next.epoch = l.ready, l.open, l.epoch
 	} else {

@@ -10,13 +10,15 @@ import (
 
 // Numbers of the internal calls. They are only ever appended.
 const (
-	methodHello   = 1 // who are you, and have you a cluster
-	methodPledge  = 2 // let me form the cluster
-	methodJoin    = 3 // take me in, or know my address
-	methodPropose = 4 // put these commands into the log
-	methodPoll    = 5 // how far are you
-	methodCommit  = 6 // what is committed
-	methodStatus  = 7 // what do you know of the members
+	methodHello     = 1 // who are you, and have you a cluster
+	methodPledge    = 2 // let me form the cluster
+	methodJoin      = 3 // take me in, or know my address
+	methodPropose   = 4 // put these commands into the log
+	methodPoll      = 5 // how far are you
+	methodCommit    = 6 // what is committed
+	methodStatus    = 7 // what do you know of the members
+	methodConfirm   = 8 // what is your term
+	methodReadIndex = 9 // do you lead, and what is committed
 )
 
 var errWire = errors.New("malformed internal call")
@@ -114,6 +116,9 @@ func wireEnd(b []byte) error {
 	}
 	return nil
 }
+
+// The bodies of methodConfirm and methodReadIndex are empty. A voter answers with its term and its server id, since another may have
+// come to its address; a leader with its commit index.
 
 // The other calls are rare, and small JSON objects.
 

@@ -77,6 +77,8 @@ func (s *Server) listAccounts(c *gin.Context) {
 	}
 	filters := c.Request.URL.Query()
 	dropPaging(filters)
+	delete(filters, queryLevel)
+	delete(filters, queryMaxStale)
 	s.readLines(c, func(v View, line func(any) error) error {
 		return catalogue.ListAccounts(v, func(a *catalogue.Account) error {
 			for key := range filters {

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Config is what a Server is made of. Node, ClusterID, Proposer, Reader and Cluster are required.
+// Config is what a Server is made of. Node, ClusterID, Proposer, Reader, Freshness and Cluster are required.
 type Config struct {
 	// Node is the stable name of this node; every answer carries it.
 	Node string
@@ -16,6 +16,7 @@ type Config struct {
 	ClusterID func() ([16]byte, bool)
 	Proposer  Proposer
 	Reader    Reader
+	Freshness Freshness
 	Cluster   Cluster
 	// Version is the program's version.
 	Version string
@@ -60,7 +61,7 @@ type Limits struct {
 	Stall time.Duration
 	// Write is the deadline of a command: 10 s.
 	Write time.Duration
-	// Wait is how long a request waits for this node to reach the session's index: 5 s.
+	// Wait is how long a request waits for the state that its level asks for: 5 s.
 	Wait time.Duration
 	// Logins is how many logins may wait for their turn at the password check: 32. Beyond, they are answered 503.
 	Logins int

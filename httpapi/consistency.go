@@ -19,9 +19,18 @@ import (
 const sessionCookie = "dapple-session"
 
 const (
-	headerNode  = "X-Dapple-Node"
-	headerIndex = "X-Dapple-Index"
+	headerNode    = "X-Dapple-Node"
+	headerIndex   = "X-Dapple-Index"
+	headerContact = "X-Dapple-Leader-Contact"
 )
+
+// tellState tells the client how far this node is, and how many seconds ago it heard from a leader, where it ever did.
+func (s *Server) tellState(c *gin.Context) {
+	setIndex(c, s.reader.AppliedIndex())
+	if age, known := s.freshness.LeaderContact(); known {
+		c.Header(headerContact, strconv.FormatFloat(age.Seconds(), 'f', 3, 64))
+	}
+}
 
 // setIndex tells the client what index its answer is of.
 func setIndex(c *gin.Context, index uint64) {
@@ -66,6 +75,11 @@ func (s *Server) waitApplied(c *gin.Context, index uint64) error {
 	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), s.limits.Wait)
 	defer cancel()
+	return s.waitUntil(ctx, index)
+}
+
+// waitUntil waits until this node has applied index.
+func (s *Server) waitUntil(ctx context.Context, index uint64) error {
 	if err := s.reader.WaitApplied(ctx, index); err != nil {
 		return catalogue.Errorf(command.CodeNotReady, "this node has not caught up with index %d in time", index)
 	}

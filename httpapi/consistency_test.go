@@ -26,6 +26,7 @@ func writer(t *testing.T, refusal error, configure ...func(*Config)) *testServer
 	)}, configure...)
 	var err error
 	ts.resolver, err = newResolver([]route{
+		{get, "/metrics", ts.showMetrics, public},
 		{post, "/w", func(c *gin.Context) {
 			if result, ok := ts.propose(c, command.TypeAddScope, &command.AddScope{Name: c.Query("name")}); ok {
 				ts.text(c, 201, string(result.Payload))

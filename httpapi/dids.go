@@ -14,8 +14,8 @@ func (s *Server) didRoutes() []route {
 	return []route{
 		{method: post, path: "/dids", handler: s.addDIDs},
 		{method: post, path: "/dids/attachments", handler: s.attachMany},
-		{method: post, path: "/dids/bulkfiles", handler: s.listFilesOfMany},
-		{method: post, path: "/dids/bulkmeta", handler: s.getMetadataOfMany},
+		{method: post, path: "/dids/bulkfiles", handler: s.listFilesOfMany, access: reading},
+		{method: post, path: "/dids/bulkmeta", handler: s.getMetadataOfMany, access: reading},
 		{method: post, path: "/dids/bulkdidsmeta", handler: s.setMetadataOfMany},
 		{method: get, path: "/dids/:scope", handler: s.listScope},
 		{method: get, path: "/dids/:scope/dids/search", handler: s.searchDIDs},

@@ -33,6 +33,7 @@ type testServer struct {
 	t       *testing.T
 	store   *memoryStore
 	cluster *fakeCluster
+	fresh   *fakeFreshness
 	logs    *lockedBuffer
 }
 
@@ -59,12 +60,12 @@ func execute[M any, P interface {
 func newTestServer(t *testing.T, commands executors, configure ...func(*Config)) *testServer {
 	t.Helper()
 	ts := &testServer{
-		t: t, logs: &lockedBuffer{}, cluster: &fakeCluster{},
+		t: t, logs: &lockedBuffer{}, cluster: &fakeCluster{}, fresh: &fakeFreshness{},
 		store: &memoryStore{commands: commands, tx: catalogue.NewMemTx(), time: 1_767_261_600_000_000},
 	}
 	cfg := Config{
 		Node: "n1", ClusterID: func() ([16]byte, bool) { return testCluster, true },
-		Proposer: ts.store, Reader: ts.store, Cluster: ts.cluster, Version: "0.0.0-test",
+		Proposer: ts.store, Reader: ts.store, Cluster: ts.cluster, Freshness: ts.fresh, Version: "0.0.0-test",
 		Logger: slog.New(slog.NewTextHandler(ts.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, change := range configure {
@@ -331,6 +332,25 @@ func (f *fakeCluster) Digest(ctx context.Context, index uint64) (string, error) 
 	<-ctx.Done()
 	return "", ctx.Err()
 }
+
+// fakeFreshness answers what a test sets.
+type fakeFreshness struct {
+	// index is what ReadIndex and HeardWithin return, unless err is set.
+	index uint64
+	err   error
+	limit time.Duration // that HeardWithin was last asked for
+	age   time.Duration
+	alone bool // no leader was ever heard of
+}
+
+func (f *fakeFreshness) ReadIndex(context.Context) (uint64, error) { return f.index, f.err }
+
+func (f *fakeFreshness) HeardWithin(_ context.Context, limit time.Duration) (uint64, error) {
+	f.limit = limit
+	return f.index, f.err
+}
+
+func (f *fakeFreshness) LeaderContact() (time.Duration, bool) { return f.age, !f.alone }
 
 // lockedBuffer is a log that tests read while it is written.
 type lockedBuffer struct {

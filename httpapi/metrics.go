@@ -24,6 +24,7 @@ type metrics struct {
 	brokenStreams *prometheus.CounterVec
 	logins        *prometheus.CounterVec
 	repeated      prometheus.Counter
+	reads         *prometheus.CounterVec
 }
 
 func newMetrics(s *Server) (*metrics, error) {
@@ -58,6 +59,10 @@ func newMetrics(s *Server) (*metrics, error) {
 		Namespace: namespace, Subsystem: subsystem, Name: "repeated_writes_total",
 		Help: "Writes with an Idempotency-Key that were answered as the first one with that key, without another effect.",
 	})
+	m.reads = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace, Subsystem: subsystem, Name: "reads_total",
+		Help: "Reads by level (local, session, bounded, linearizable) and outcome: served, or refused where the state was not fresh enough in time.",
+	}, []string{"level", "outcome"})
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info",
 		Help:        "Always 1; the labels tell the version of the program.",
@@ -68,7 +73,7 @@ func newMetrics(s *Server) (*metrics, error) {
 		Help: "Memory held by request bodies.",
 	}, func() float64 { return float64(s.bodies.used.Load()) })
 	for _, c := range []prometheus.Collector{
-		m.requests, m.errors, m.latency, m.inFlight, m.brokenStreams, m.logins, m.repeated, build, held, &sizes{s.reader}, s.feeds,
+		m.requests, m.errors, m.latency, m.inFlight, m.brokenStreams, m.logins, m.repeated, m.reads, build, held, &sizes{s.reader}, s.feeds,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := s.registry.Register(c); err != nil {

@@ -41,7 +41,7 @@ func (s *Server) observe(c *gin.Context) {
 		s.linger(c)
 	}()
 	c.Header(headerNode, s.node)
-	setIndex(c, s.reader.AppliedIndex())
+	s.tellState(c)
 	c.Next()
 }
 
@@ -73,18 +73,18 @@ func (s *Server) dispatch(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	setIndex(c, s.reader.AppliedIndex()) // it may have waited
+	s.tellState(c) // it may have waited
 	found.handler(c)
 }
 
-// admit does what comes before every handler: the path's text, the session's index, the token.
+// admit does what comes before every handler: the path's text, the state's freshness, the token.
 func (s *Server) admit(c *gin.Context, found *route) error {
 	for _, p := range c.Params {
 		if !utf8.ValidString(p.Value) || strings.ContainsRune(p.Value, 0) {
 			return catalogue.Errorf(command.CodeInvalidObject, "the %s in the path is no valid text", p.Key)
 		}
 	}
-	if err := s.waitApplied(c, s.sessionIndex(c)); err != nil {
+	if err := s.freshen(c, found); err != nil {
 		return err
 	}
 	p, err := readPage(c)

@@ -112,7 +112,7 @@ func dropPaging(query url.Values) {
 // fingerprintOfList is that of a request without what changes from page to page.
 func fingerprintOfList(c *gin.Context) (print [printSize]byte) {
 	query := c.Request.URL.Query()
-	for _, key := range [...]string{queryAfter, queryPageSize} {
+	for _, key := range [...]string{queryAfter, queryPageSize, queryLevel, queryMaxStale} {
 		query.Del(key)
 	}
 	if !ownLimit(c) {

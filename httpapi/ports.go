@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"time"
 
 	"dapple/catalogue"
 	"dapple/command"
@@ -38,6 +39,19 @@ type Reader interface {
 	Generation() uint64
 	// WaitApplied returns nil once AppliedIndex is at least index, or the context's error.
 	WaitApplied(ctx context.Context, index uint64) error
+}
+
+// Freshness tells how far this node's state can be behind the cluster's. Errors have a method Code() command.Code.
+type Freshness interface {
+	// ReadIndex returns an index that is no lower than that of any state which a node had shown when it was called: a state that
+	// has applied it is linearizable. It tries within the context's deadline.
+	ReadIndex(ctx context.Context) (uint64, error)
+	// HeardWithin returns nil where this node has heard from a leader within limit, or is one that a majority of voters has confirmed
+	// within limit. The state may be shown once it has applied the index.
+	HeardWithin(ctx context.Context, limit time.Duration) (index uint64, err error)
+	// LeaderContact is the age of the leader's last word, on the leader of its last confirmation by a majority of voters, and false
+	// where there never was one.
+	LeaderContact() (age time.Duration, known bool)
 }
 
 // Cluster tells the operator's endpoints about this node and the others.

@@ -17,15 +17,20 @@ type route struct {
 	access  access
 }
 
-// access says who may call a route.
-type access bool
+// access says who may call a route, and for what.
+type access uint8
 
 const (
 	// needsToken is the rule: a valid token.
-	needsToken access = false
+	needsToken access = iota
 	// public routes need none.
-	public access = true
+	public
+	// reading is needsToken for a POST that changes nothing. It is read at a level, as every GET that needs a token.
+	reading
 )
+
+// reads reports whether a route shows the catalogue and changes nothing.
+func (r *route) reads() bool { return r.access == reading || r.method == get && r.access == needsToken }
 
 // routes is the whole table: each resource file lists its own rows.
 func (s *Server) routes() []route {

@@ -84,7 +84,7 @@ func searchConditions(c *gin.Context) ([][]catalogue.Condition, error) {
 	dropPaging(query)
 	for _, key := range slices.Sorted(maps.Keys(query)) {
 		switch key {
-		case "type", "limit", "long", "recursive":
+		case "type", "limit", "long", "recursive", queryLevel, queryMaxStale:
 		default:
 			group = append(group, catalogue.Condition{Key: key, Value: query.Get(key)})
 		}

@@ -23,6 +23,7 @@ type Server struct {
 	clusterID     func() ([16]byte, bool)
 	proposer      Proposer
 	reader        Reader
+	freshness     Freshness
 	cluster       Cluster
 	limits        Limits
 	log           *slog.Logger
@@ -52,12 +53,12 @@ type Server struct {
 
 // New makes a server. It fails on a configuration that lacks something, and where the registry has its metrics already.
 func New(cfg Config) (*Server, error) {
-	if cfg.Node == "" || cfg.ClusterID == nil || cfg.Proposer == nil || cfg.Reader == nil || cfg.Cluster == nil {
+	if cfg.Node == "" || cfg.ClusterID == nil || cfg.Proposer == nil || cfg.Reader == nil || cfg.Freshness == nil || cfg.Cluster == nil {
 		return nil, errors.New("httpapi: incomplete configuration")
 	}
 	cfg.setDefaults()
 	s := &Server{
-		node: cfg.Node, version: cfg.Version, clusterID: cfg.ClusterID, proposer: cfg.Proposer, reader: cfg.Reader,
+		node: cfg.Node, version: cfg.Version, clusterID: cfg.ClusterID, proposer: cfg.Proposer, reader: cfg.Reader, freshness: cfg.Freshness,
 		cluster: cfg.Cluster, limits: cfg.Limits, log: cfg.Logger, registry: cfg.Registry, trustedProxies: cfg.TrustedProxies,
 		onceWindow: cfg.IdempotencyWindow,
 	}

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"os"
 	"time"
+
+	"dapple/transport"
 )
 
 // Config is everything that one node needs to know. NodeID, DataDir, HTTPAddr and ClusterAddr are required.
@@ -69,6 +71,9 @@ type Config struct {
 	// stands; 0 is the default of package httpapi.
 	ChangesReaders   int
 	ChangesHeartbeat time.Duration
+
+	// Hook disturbs the network between nodes in tests.
+	Hook transport.Hook
 
 	// CacheBytes is the memory for the store's block cache; 0 is the default of package fsm.
 	CacheBytes int64

@@ -98,7 +98,7 @@ func (n *Node) clusterConfig(cfg Config) cluster.Config {
 		NodeID: cfg.NodeID, DataDir: cfg.DataDir, Version: cfg.Version,
 		ClusterAddr: cfg.ClusterAddr, ClusterAdvertise: cfg.ClusterAdvertise, HTTPAdvertise: cfg.HTTPAdvertise,
 		Join: cfg.Join, BootstrapExpect: cfg.BootstrapExpect,
-		Genesis: genesis(cfg.RootUser, cfg.RootPassword), Machine: machine{n.machine}, Logger: cfg.Logger,
+		Genesis: genesis(cfg.RootUser, cfg.RootPassword), Machine: machine{n.machine}, Logger: cfg.Logger, Hook: cfg.Hook,
 		Heartbeat: cfg.HeartbeatTimeout, Election: cfg.ElectionTimeout, Lease: cfg.LeaseTimeout,
 		LogBytes: cfg.LogBytes, SnapshotInterval: cfg.SnapshotInterval,
 	}
@@ -122,7 +122,7 @@ func (n *Node) serverConfig(cfg Config) (httpapi.Config, error) {
 	registry.MustRegister(n.cluster.Collectors()...)
 	return httpapi.Config{
 		Node: cfg.NodeID, ClusterID: n.machine.ClusterID, Version: cfg.Version,
-		Proposer: proposer{n.cluster}, Reader: reader{n.machine}, Cluster: operator{n.cluster, n.machine},
+		Proposer: proposer{n.cluster}, Reader: reader{n.machine}, Freshness: freshness{n.cluster}, Cluster: operator{n.cluster, n.machine},
 		Limits: httpapi.Limits{
 			Body: cfg.MaxBody, BodiesInFlight: cfg.MaxBodiesInFlight, Items: cfg.MaxItems, Connections: cfg.MaxConnections,
 			Write: cfg.WriteTimeout, Wait: cfg.IndexTimeout, Stall: cfg.StreamTimeout, LoginFailures: cfg.LoginFailures, LoginInterval: cfg.LoginInterval,

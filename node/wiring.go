@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"time"
 
 	"dapple/cluster"
 	"dapple/command"
@@ -49,25 +50,45 @@ func (v view) Close() { _ = v.View.Close() }
 // proposer is the cluster as package httpapi wants to see it.
 type proposer struct{ *cluster.Node }
 
-// proposeError carries the code of a *cluster.Error as a method.
-type proposeError struct{ cause *cluster.Error }
+// codedError carries the code of a *cluster.Error as a method.
+type codedError struct{ cause *cluster.Error }
 
-func (e proposeError) Error() string { return e.cause.Error() }
+func (e codedError) Error() string { return e.cause.Error() }
 
 // Code implements what package httpapi looks for in an error.
-func (e proposeError) Code() command.Code { return e.cause.Code }
+func (e codedError) Code() command.Code { return e.cause.Code }
 
 // Unwrap keeps the chain.
-func (e proposeError) Unwrap() error { return e.cause }
+func (e codedError) Unwrap() error { return e.cause }
 
 // Propose implements httpapi.Proposer.
 func (p proposer) Propose(ctx context.Context, t command.Type, issuer string, payload []byte) (command.Result, error) {
 	r, err := p.Node.Propose(ctx, t, issuer, payload)
+	return r, withCode(err)
+}
+
+// withCode returns an error with its code as a method, where it has one.
+func withCode(err error) error {
 	var known *cluster.Error
 	if errors.As(err, &known) {
-		return r, proposeError{known}
+		return codedError{known}
 	}
-	return r, err
+	return err
+}
+
+// freshness is the cluster as package httpapi wants to see it for reads.
+type freshness struct{ *cluster.Node }
+
+// ReadIndex implements httpapi.Freshness.
+func (f freshness) ReadIndex(ctx context.Context) (uint64, error) {
+	index, err := f.Node.ReadIndex(ctx)
+	return index, withCode(err)
+}
+
+// HeardWithin implements httpapi.Freshness.
+func (f freshness) HeardWithin(ctx context.Context, limit time.Duration) (uint64, error) {
+	index, err := f.Node.HeardWithin(ctx, limit)
+	return index, withCode(err)
 }
 
 // operator answers the operator's endpoints.

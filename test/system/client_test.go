@@ -32,7 +32,12 @@ func newClient(base, token string) *client {
 // login returns a client with root's token.
 func login(t *testing.T, p *process) *client {
 	t.Helper()
-	c := newClient(p.url(), "")
+	return loginAt(t, p.url())
+}
+
+func loginAt(t *testing.T, base string) *client {
+	t.Helper()
+	c := newClient(base, "")
 	c.logIn(t)
 	return c
 }
@@ -76,17 +81,23 @@ func (c *client) do(ctx context.Context, method, path string, body any) (int, []
 	if err != nil {
 		return 0, nil, err
 	}
+	status, _, b, err := c.send(request)
+	return status, b, err
+}
+
+// send sends a request with the token and reads the whole answer.
+func (c *client) send(request *http.Request) (int, http.Header, []byte, error) {
 	request.Header.Set("X-Rucio-Auth-Token", c.token)
 	if c.key != "" {
 		request.Header.Set("Idempotency-Key", c.key)
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, nil, err
 	}
 	defer response.Body.Close()
 	b, err := io.ReadAll(response.Body)
-	return response.StatusCode, b, err
+	return response.StatusCode, response.Header, b, err
 }
 
 // must sends one request and fails the test unless it is answered with one of the statuses.

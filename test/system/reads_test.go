@@ -1,0 +1,189 @@
+package system
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"dapple/internal/testcluster"
+	"dapple/node"
+	"dapple/transport/transporttest"
+)
+
+// TestReadsOfProcesses writes on one node and reads on others while the leader is stopped, killed and changed, and a follower is
+// stopped: session never misses its own write, linearizable is never older than any answer before it, local sometimes is.
+func TestReadsOfProcesses(t *testing.T) {
+	c := newCluster(t, 3)
+	c.start()
+	root := login(t, c.nodes[0])
+	var nodes []*client
+	for _, p := range c.nodes {
+		nodes = append(nodes, root.at(p))
+	}
+	l := startReadLoad(t, nodes, roundsWanted(t), 24)
+	stopLeader := func() { c.leader(root, c.nodes...).pause(1500 * time.Millisecond) }
+	stopFollower := func() {
+		leader := c.leader(root, c.nodes...)
+		for _, p := range c.nodes {
+			if p != leader {
+				l.readOnWaking(root.at(p), func() { p.pause(time.Second) })
+				return
+			}
+		}
+	}
+	killLeader := func() {
+		leader := c.leader(root, c.nodes...)
+		leader.kill()
+		leader.start()
+		c.waitReady(leader)
+	}
+	faults := []func(){stopFollower, stopLeader, killLeader, stopFollower, stopLeader, killLeader, stopLeader}
+	for i, fault := range faults {
+		l.await(float64(i+1) / float64(len(faults)+1))
+		fault()
+	}
+	l.finish()
+	require.NotZero(t, l.stale.Load(), "no local read was stale, though a follower was stopped")
+	c.waitReady(c.nodes...)
+	c.requireEqualDigests(root)
+}
+
+// pause stops a process for a while, as SIGSTOP does.
+func (p *process) pause(d time.Duration) {
+	p.t.Helper()
+	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGSTOP))
+	defer func() { require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGCONT)) }()
+	time.Sleep(d)
+}
+
+// readOnWaking has local reads waiting at a node while it is stopped: it answers them when it wakes, before it has caught up.
+func (l *readLoad) readOnWaking(c *client, stopped func()) {
+	l.mu.Lock()
+	r := l.registers[len(l.registers)-1]
+	l.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var reading sync.WaitGroup
+	for range 8 {
+		reading.Go(func() {
+			time.Sleep(500 * time.Millisecond)
+			value := r.seen.Load()
+			got, err := c.ask(ctx, http.MethodGet, r.path(), "", nil)
+			if err != nil {
+				return
+			}
+			l.local.Add(1)
+			if got.status == http.StatusNotFound || got.value < value {
+				l.stale.Add(1)
+			}
+		})
+	}
+	stopped()
+	reading.Wait()
+}
+
+// cutCluster is three nodes in this process, whose network can be cut.
+type cutCluster struct {
+	*testcluster.Cluster
+	t     *testing.T
+	net   *transporttest.Network
+	nodes []*client // node1, node2, node3
+}
+
+func newCutCluster(t *testing.T) *cutCluster {
+	t.Helper()
+	network := transporttest.New()
+	c := &cutCluster{t: t, net: network}
+	c.Cluster = testcluster.Start(t, 3, func(cfg *node.Config) {
+		network.Name(cfg.ClusterAdvertise, cfg.NodeID)
+		cfg.Hook = network
+	})
+	root := loginAt(t, c.URLs()[0])
+	for _, url := range c.URLs() {
+		c.nodes = append(c.nodes, newClient(url, root.token))
+	}
+	return c
+}
+
+// leader waits until a node says that it leads and returns its name, and a follower's.
+func (c *cutCluster) leader() (leader, follower string) {
+	c.t.Helper()
+	require.Eventually(c.t, func() bool {
+		leader, follower = "", ""
+		for _, n := range c.nodes {
+			s, err := n.status(c.t.Context())
+			switch {
+			case err != nil:
+			case s.Role == "leader":
+				leader = s.NodeID
+			default:
+				follower = s.NodeID
+			}
+		}
+		return leader != "" && follower != ""
+	}, 30*time.Second, 10*time.Millisecond, "no leader")
+	return leader, follower
+}
+
+// isolate cuts a node off from the others for a while. Clients reach it all the time.
+func (c *cutCluster) isolate(name string, d time.Duration) {
+	c.net.Isolate(name)
+	time.Sleep(d)
+	c.net.Rejoin(name)
+}
+
+// TestReadsOfCutNodes is TestReadsOfProcesses with nodes that are cut off from the others and not from their clients.
+func TestReadsOfCutNodes(t *testing.T) {
+	rounds := roundsWanted(t) / 5
+	if testing.Short() {
+		rounds = 300
+	}
+	c := newCutCluster(t)
+	l := startReadLoad(t, c.nodes, rounds, 16)
+	for i := range 5 {
+		l.await(float64(i+1) / 6)
+		leader, follower := c.leader()
+		if i == 2 {
+			leader = follower
+		}
+		c.isolate(leader, time.Second)
+	}
+	l.finish()
+	require.NotZero(t, l.stale.Load(), "no local read was stale, though nodes were cut off")
+}
+
+// A leader that is cut off refuses what it cannot promise, tells how old its state may be, and serves the rest.
+func TestLevelsOnBothSidesOfACut(t *testing.T) {
+	c := newCutCluster(t)
+	leader, _ := c.leader()
+	c.net.Isolate(leader)
+	defer c.net.Rejoin(leader)
+	require.Eventually(t, func() bool {
+		now, _ := c.leader()
+		return now != leader
+	}, 30*time.Second, 10*time.Millisecond)
+	ask := func(n *client, query string) told {
+		got, err := n.ask(t.Context(), http.MethodGet, "/scopes"+query, "", nil)
+		require.NoError(t, err)
+		return got
+	}
+	for i, n := range c.nodes {
+		cut := strings.HasSuffix(leader, string(rune('1'+i)))
+		for query, refusable := range map[string]bool{
+			"": false, "?consistency=session": false, "?consistency=bounded&max_stale=1h": false,
+			"?consistency=bounded&max_stale=200ms": true, "?consistency=linearizable": true,
+		} {
+			if cut && refusable {
+				require.Eventually(t, func() bool { return ask(n, query).status == 503 }, 10*time.Second, 10*time.Millisecond, "%s at the cut node", query)
+				continue
+			}
+			require.Eventually(t, func() bool { return ask(n, query).status == 200 }, 10*time.Second, 10*time.Millisecond, "%s at node %d", query, i+1)
+		}
+	}
+}

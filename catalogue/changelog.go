@@ -164,9 +164,18 @@ func (n *changeNames) flags(c *Change) (flags uint64) {
 		given bool
 		flag  uint64
 	}{
-		{c.Old != "", changeOld}, {c.New != "", changeNew}, {c.DID != 0, changeType}, {c.Bytes != 0, changeBytes},
-		{c.Monotonic, changeMonotonic}, {c.child != didRef{}, changeChild}, {c.Type != "", changeWhat}, {c.Key != "", changeKeyed},
-		{c.Value != "", changeValue}, {c.Path != "", changePath}, {c.Tombstone != 0, changeTombstone}, {c.owner != 0, changeOwner},
+		{c.Old != "", changeOld},
+		{c.New != "", changeNew},
+		{c.DID != 0, changeType},
+		{c.Bytes != 0, changeBytes},
+		{c.Monotonic, changeMonotonic},
+		{c.child != didRef{}, changeChild},
+		{c.Type != "", changeWhat},
+		{c.Key != "", changeKeyed},
+		{c.Value != "", changeValue},
+		{c.Path != "", changePath},
+		{c.Tombstone != 0, changeTombstone},
+		{c.owner != 0, changeOwner},
 	} {
 		if f.given {
 			flags |= f.flag

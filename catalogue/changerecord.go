@@ -176,7 +176,7 @@ func (r *recordReader) shared(before string) string {
 func (c *changeRecord) again() ([]byte, error) {
 	var names changeNames
 	names.reset()
-	b := c.changeHeader.append(nil)
+	b := c.append(nil)
 	err := c.each(func(_ uint64, e *Change) (bool, error) {
 		b = names.append(b, e)
 		return true, nil

@@ -35,8 +35,13 @@ type replayedReplica struct {
 
 func newReplayed() *replayed {
 	return &replayed{
-		map[DIDName]replayedDID{}, map[[2]string]string{}, map[[2]string]replayedReplica{}, map[[2]string]DIDType{},
-		map[[2]string]bool{}, map[[2]string]string{}, map[string]string{},
+		map[DIDName]replayedDID{},
+		map[[2]string]string{},
+		map[[2]string]replayedReplica{},
+		map[[2]string]DIDType{},
+		map[[2]string]bool{},
+		map[[2]string]string{},
+		map[string]string{},
 	}
 }
 

@@ -153,9 +153,20 @@ func (f *feedReader) appendEvent(b []byte, e *catalogue.Event) []byte {
 		kind = e.DID.String()
 	}
 	for _, field := range [...]struct{ key, value string }{
-		{`,"scope":`, e.Scope}, {`,"name":`, e.Name}, {`,"rse":`, e.RSE}, {`,"old":`, e.StateName(e.Old)}, {`,"new":`, e.StateName(e.New)},
-		{`,"account":`, e.Account}, {`,"type":`, kind}, {`,"child_scope":`, e.ChildScope}, {`,"child_name":`, e.ChildName},
-		{`,"owner":`, e.Owner}, {`,"adler32":`, e.Adler32}, {`,"md5":`, e.MD5}, {`,"path":`, e.Path}, {`,"key":`, e.Key},
+		{`,"scope":`, e.Scope},
+		{`,"name":`, e.Name},
+		{`,"rse":`, e.RSE},
+		{`,"old":`, e.StateName(e.Old)},
+		{`,"new":`, e.StateName(e.New)},
+		{`,"account":`, e.Account},
+		{`,"type":`, kind},
+		{`,"child_scope":`, e.ChildScope},
+		{`,"child_name":`, e.ChildName},
+		{`,"owner":`, e.Owner},
+		{`,"adler32":`, e.Adler32},
+		{`,"md5":`, e.MD5},
+		{`,"path":`, e.Path},
+		{`,"key":`, e.Key},
 	} {
 		if field.value != "" {
 			b = appendJSONString(append(b, field.key...), field.value)

@@ -77,8 +77,8 @@ func (ts *testServer) register(names ...string) {
 // present returns what a feed has until now, without its heartbeat, and the revision that the heartbeat tells.
 func (ts *testServer) present(query string) (events []map[string]any, revision uint64) {
 	ts.t.Helper()
-	answer := ts.do("GET", "/changes?follow=false&"+query, "").want(ts.t, 200, "")
-	lines := answer.lines(ts.t)
+	got := ts.do("GET", "/changes?follow=false&"+query, "").want(ts.t, 200, "")
+	lines := got.lines(ts.t)
 	for _, line := range lines {
 		events = append(events, line.(map[string]any))
 	}
@@ -242,9 +242,9 @@ func TestChangesAsServerSentEvents(t *testing.T) {
 	ts := newReplicaServer(t)
 	_, last := ts.present("since=0")
 	ts.register("x")
-	answer := ts.do("GET", "/changes?follow=false&since=0", "", header("Accept", typeEvents), header(headerLastEvent, strconv.FormatUint(last+1, 10)))
-	require.Equal(t, typeEvents, answer.want(t, 200, "").Header().Get("Content-Type"))
-	parts := strings.Split(strings.TrimSuffix(answer.Body.String(), "\n\n"), "\n\n")
+	got := ts.do("GET", "/changes?follow=false&since=0", "", header("Accept", typeEvents), header(headerLastEvent, strconv.FormatUint(last+1, 10)))
+	require.Equal(t, typeEvents, got.want(t, 200, "").Header().Get("Content-Type"))
+	parts := strings.Split(strings.TrimSuffix(got.Body.String(), "\n\n"), "\n\n")
 	require.Len(t, parts, 2)
 	for i, kind := range []string{"replica.added", "heartbeat"} {
 		id, data, found := strings.Cut(parts[i], "\n")

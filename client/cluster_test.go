@@ -92,7 +92,9 @@ func TestCluster(t *testing.T) {
 	require.Zero(t, other.Index())
 	require.NotZero(t, c.Index())
 	for _, reads := range []client.Reads{
-		{MinIndex: c.Index()}, {Level: client.Session, MinIndex: c.Index()}, {Level: client.Linearizable},
+		{MinIndex: c.Index()},
+		{Level: client.Session, MinIndex: c.Index()},
+		{Level: client.Linearizable},
 		{Level: client.Bounded, MaxStale: time.Minute, MinIndex: c.Index()},
 	} {
 		seen, err := all(other.Reading(reads).ListFiles(ctx, dataset))

@@ -104,25 +104,35 @@ func (n *Node) HeardWithin(ctx context.Context, limit time.Duration) (uint64, er
 	if err := n.mayRead(); err != nil {
 		return 0, err
 	}
-	v, now := n.views.get(), time.Now()
-	if !v.leading {
-		at := n.lastHeard(v)
-		if at.IsZero() {
-			return 0, errorf(command.CodeNotReady, "this node has not heard from a leader yet")
+	for {
+		v := n.views.get()
+		if !v.leading {
+			return 0, n.heardWithin(v, limit)
 		}
-		if age := now.Sub(at); age > limit {
-			return 0, errorf(command.CodeNotReady, "this node has not heard from a leader for %s", age.Round(time.Millisecond))
+		if last := n.confirmed.Load(); last != nil && last.term == v.term && time.Since(last.at) <= limit {
+			return last.index, nil
 		}
-		return 0, nil
+		index, err := n.confirms.join(ctx, n.ctx)
+		if err == nil {
+			return index, nil
+		}
+		// A leader that nobody confirms is none before long.
+		if !n.awaitView(ctx, v, jitter(confirmPause)) {
+			return 0, err
+		}
 	}
-	if last := n.confirmed.Load(); last != nil && last.term == v.term && now.Sub(last.at) <= limit {
-		return last.index, nil
+}
+
+// heardWithin is HeardWithin of a node that does not lead.
+func (n *Node) heardWithin(v view, limit time.Duration) error {
+	at := n.lastHeard(v)
+	if at.IsZero() {
+		return errorf(command.CodeNotReady, "this node has not heard from a leader yet")
 	}
-	index, err := n.confirms.join(ctx, n.ctx)
-	if err != nil {
-		return 0, err
+	if age := time.Since(at); age > limit {
+		return errorf(command.CodeNotReady, "this node has not heard from a leader for %s", age.Round(time.Millisecond))
 	}
-	return index, nil
+	return nil
 }
 
 // LeaderContact returns the age of the leader's last word, where this node leads of the last confirmation by a majority of the

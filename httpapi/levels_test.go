@@ -138,3 +138,14 @@ func TestRoutesThatRead(t *testing.T) {
 		"/replicas/datasets_bulk": true, "/dids/bulkfiles": true, "/dids/bulkmeta": true,
 	}, reading)
 }
+
+// Where every parameter of the query is a condition, the level is none.
+func TestLevelsAreNoConditions(t *testing.T) {
+	ts := newTestServer(t, registryExecutors)
+	ts.do("POST", "/accounts/joe", `{"type": "USER", "email": "joe@x.org"}`).want(t, 201, "")
+	require.Len(t, ts.do("GET", "/accounts?consistency=bounded&max_stale=5", "").want(t, 200, "").lines(t), 1)
+	ts = didServer(t)
+	all := ts.do("GET", "/dids/s/dids/search?type=all", "").want(t, 200, "").lines(t)
+	require.NotEmpty(t, all)
+	require.Equal(t, all, ts.do("GET", "/dids/s/dids/search?type=all&consistency=bounded&max_stale=5", "").want(t, 200, "").lines(t))
+}

@@ -55,9 +55,15 @@ func (s *Server) showAPIPage(c *gin.Context) {
 // apiOperation is what the page shows of one operation.
 type apiOperation struct {
 	Method, Path, Summary, Description string
-	Parameters                         []struct{ Name, In, Description string }
+	Parameters                         []apiParameter
 	Body                               string
 	Responses                          []apiResponse
+}
+
+// apiParameter has Ref where it stands among the document's components.
+type apiParameter struct {
+	Ref                   string `json:"$ref"`
+	Name, In, Description string
 }
 
 type apiResponse struct{ Status, Description, Types, Schema string }
@@ -77,15 +83,16 @@ func newAPIPage(text []byte) ([]byte, error) {
 		Paths map[string]map[string]struct {
 			Tags                 []string
 			Summary, Description string
-			Parameters           []struct{ Name, In, Description string }
+			Parameters           []apiParameter
 			RequestBody          struct {
 				Content media `json:"content"`
 			} `json:"requestBody"`
 			Responses map[string]response
 		}
 		Components struct {
-			Responses map[string]response
-			Schemas   map[string]any
+			Parameters map[string]apiParameter
+			Responses  map[string]response
+			Schemas    map[string]any
 		}
 	}
 	if err := json.Unmarshal(text, &document); err != nil {
@@ -96,6 +103,11 @@ func newAPIPage(text []byte) ([]byte, error) {
 		for method, o := range operations {
 			shown := apiOperation{
 				Method: strings.ToUpper(method), Path: path, Summary: o.Summary, Description: o.Description, Parameters: o.Parameters,
+			}
+			for i, p := range o.Parameters {
+				if name, referred := strings.CutPrefix(p.Ref, "#/components/parameters/"); referred {
+					o.Parameters[i] = document.Components.Parameters[name]
+				}
 			}
 			for _, m := range o.RequestBody.Content {
 				shown.Body = schemaText(m.Schema)

@@ -30,6 +30,7 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 		delete(described, name)
 		operation := document.Paths.Value(strings.TrimPrefix(name, r.method+" ")).GetOperation(r.method)
 		require.Equal(t, r.access == public, operation.Security != nil, "%s: whether it needs a token", name)
+		require.Equal(t, r.reads(), operation.Parameters.GetByInAndName("query", queryLevel) != nil, "%s: whether it is read at a level", name)
 	}
 	require.Empty(t, described, "in openapi.yaml and not served")
 }
@@ -41,7 +42,7 @@ func TestAPIDocument(t *testing.T) {
 	page := ts.do("GET", "/docs", "", func(r *http.Request) { r.Header.Del(headerToken) }).want(t, 200, "")
 	require.Equal(t, typeHTML, page.Header().Get("Content-Type"))
 	require.NotContains(t, page.Body.String(), "<script")
-	for _, part := range []string{"/replicas/exists", "NewReplicas", "POST", "<details>"} {
+	for _, part := range []string{"/replicas/exists", "NewReplicas", "<code>max_stale</code>", "POST", "<details>"} {
 		require.Contains(t, page.Body.String(), part)
 	}
 }

@@ -41,18 +41,28 @@ func (m *Machine) once(index uint64, c *command.Command) (command.Result, error)
 		return result, err
 	}
 	result, err := m.carried(index, c, carried)
-	if err != nil {
+	switch {
+	case err != nil:
 		return result, err
+	case !final(result.Code):
+		m.stats.command(c.Type, outcomeRefused)
+		return result, nil
 	}
 	m.stats.command(c.Type, outcomeDone)
 	return result, m.keepAnswer(c.Issuer, carried, result)
+}
+
+// final tells the answers that are kept from those that ask the client to come again.
+func final(code command.Code) bool {
+	return code != command.CodeRSEBlocked && code != command.CodeUnknownMethod
 }
 
 // carried executes the command that a Once carries.
 func (m *Machine) carried(index uint64, c *command.Command, carried *command.Once) (command.Result, error) {
 	inner := *c
 	if carried.Type < uint32(firstCatalogue) || carried.Type > math.MaxUint16 {
-		return command.Result{}, errCarried
+		// Nothing that a client can send may stop the nodes.
+		return command.Result{Code: command.CodeUnknownMethod, Index: index, Message: errCarried.Error()}, nil
 	}
 	inner.Type, inner.Payload = command.Type(carried.Type), carried.Payload
 	run, known := m.rows[inner.Type]

@@ -157,11 +157,35 @@ func TestOnceAfterRestart(t *testing.T) {
 }
 
 func TestOnceCarriesTheCatalogueAlone(t *testing.T) {
-	for _, carried := range []command.Command{{Type: command.TypeDigest}, {Type: 61000}, {Type: command.TypeOnce}} {
-		m := formedMachine(t, vfs.NewMem())
-		answer := m.Apply(entry(t, 3, once(t, "key", "print", onceWindow, carried)))
-		err, failed := answer.(error)
-		require.True(t, failed, "%s", carried.Type)
-		require.ErrorIs(t, err, ErrFailed)
+	m := formedMachine(t, vfs.NewMem())
+	for i, carried := range []command.Type{command.TypeDigest, command.TypeOnce, command.TypeTermStart} {
+		result := apply(t, m, entry(t, uint64(3+i), once(t, "key", "print", onceWindow, command.Command{Type: carried})))[0]
+		require.Equal(t, command.CodeUnknownMethod, result.Code, "%s", carried)
 	}
+	require.NoError(t, m.Err(), "it goes on")
+	answer := m.Apply(entry(t, 9, once(t, "key", "print", onceWindow, command.Command{Type: 61000})))
+	err, failed := answer.(error)
+	require.True(t, failed, "a command that this program does not know stops it, carried or not")
+	require.ErrorIs(t, err, ErrFailed)
+}
+
+// TestOnceKeepsNoBusyAnswer: an RSE that is switched off is no outcome, and the repeat is done once it is on again.
+func TestOnceKeepsNoBusyAnswer(t *testing.T) {
+	m := formedMachine(t, vfs.NewMem())
+	off, on := false, true
+	add := command.Command{Type: command.TypeAddReplicas, Issuer: "root", Payload: payload(t, &command.AddReplicas{
+		Rse: "ONE", Files: []*command.NewFile{{Scope: "s", Name: "f", Bytes: 1}},
+	})}
+	set := func(write *bool) command.Command {
+		return command.Command{Type: command.TypeUpdateRSE, Issuer: "root", Payload: payload(t, &command.UpdateRSE{
+			Name: "ONE", Settings: &command.RSESettings{AvailabilityWrite: write},
+		})}
+	}
+	apply(t, m, entry(t, 3, addScope(t, "s"), command.Command{Type: command.TypeAddRSE, Issuer: "root", Payload: payload(t, &command.AddRSE{
+		Name: "ONE", Uuid: make([]byte, 16), Settings: &command.RSESettings{},
+	})}, set(&off)))
+	require.Equal(t, command.CodeRSEBlocked, apply(t, m, entry(t, 4, once(t, "key", "print", onceWindow, add)))[0].Code)
+	done := apply(t, m, entry(t, 5, set(&on), once(t, "key", "print", onceWindow, add)))[1]
+	require.Equal(t, command.CodeOK, done.Code)
+	require.False(t, done.Repeated)
 }

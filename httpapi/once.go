@@ -1,9 +1,9 @@
 package httpapi
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"io"
-	"net/http"
 	"strconv"
 
 	"github.com/gin-gonic/gin"
@@ -20,6 +20,7 @@ const (
 	headerRepeated  = "X-Dapple-Repeated"
 
 	maxOnceKey = 255
+	digestSize = 16 // bytes of a key or a fingerprint in the log
 	// keyProposals counts the commands of a request: each has a key of its own.
 	keyProposals = "proposals"
 )
@@ -47,8 +48,8 @@ func onceKey(c *gin.Context) (string, error) {
 // once wraps the command of a request with a key. The fingerprint is of the request and not of the command, which may hold what was
 // made at random for this attempt.
 func (s *Server) once(c *gin.Context, t command.Type, payload []byte) (command.Type, []byte, error) {
-	if c.Request.Method == http.MethodGet {
-		return t, payload, nil
+	if t < command.TypeAddAccount {
+		return t, payload, nil // the state machine's own commands change nothing that a client sees
 	}
 	key, err := onceKey(c)
 	if err != nil || key == "" {
@@ -56,27 +57,29 @@ func (s *Server) once(c *gin.Context, t command.Type, payload []byte) (command.T
 	}
 	ordinal := c.GetInt(keyProposals)
 	c.Set(keyProposals, ordinal+1)
-	whole := []byte(key)
-	if ordinal > 0 {
-		whole = strconv.AppendInt(append(whole, ' '), int64(ordinal), 10) // no client's key has a space
-	}
+	// No client's key has a space.
+	whole := sha256.Sum256(strconv.AppendInt(append([]byte(key), ' '), int64(ordinal), 10))
 	payload, err = proto.Marshal(&command.Once{
-		Key: whole, Fingerprint: fingerprint(c), Type: uint32(t), Payload: payload, Window: s.onceWindow.Microseconds(),
+		Key: whole[:digestSize], Fingerprint: fingerprint(c, key), Type: uint32(t), Payload: payload, Window: s.onceWindow.Microseconds(),
 	})
 	return command.TypeOnce, payload, err
 }
 
-// fingerprint tells requests apart: method, path, query and body.
-func fingerprint(c *gin.Context) []byte {
-	h := sha256.New()
-	for _, part := range [...]string{c.Request.Method, c.Request.URL.EscapedPath(), c.Request.URL.RawQuery} {
+// fingerprint tells requests apart: method, path, query, body and what else a handler reads. A body may hold a password, so what
+// goes into the log cannot be compared with guesses by anybody who does not have the client's key, which is kept as a hash too.
+func fingerprint(c *gin.Context, key string) []byte {
+	h := hmac.New(sha256.New, []byte(key))
+	for _, part := range [...]string{
+		c.Request.Method, c.Request.URL.EscapedPath(), c.Request.URL.RawQuery,
+		c.GetHeader("X-Rucio-Username"), c.GetHeader("X-Rucio-Password"), c.GetHeader("X-Rucio-Email"),
+	} {
 		_, _ = io.WriteString(h, strconv.Itoa(len(part)))
 		_, _ = io.WriteString(h, " "+part)
 	}
 	if digest, ok := c.Get(keyDigest); ok {
 		_, _ = h.Write(digest.([]byte))
 	}
-	return h.Sum(nil)[:16]
+	return h.Sum(nil)[:digestSize]
 }
 
 // noteBody keeps what a fingerprint needs of a body.

@@ -110,7 +110,7 @@ func dropPaging(query url.Values) {
 }
 
 // fingerprintOfList is that of a request without what changes from page to page.
-func fingerprintOfList(c *gin.Context) (print [printSize]byte) {
+func fingerprintOfList(c *gin.Context) [printSize]byte {
 	query := c.Request.URL.Query()
 	for _, key := range [...]string{queryAfter, queryPageSize, queryLevel, queryMaxStale} {
 		query.Del(key)
@@ -268,11 +268,11 @@ func (s *Server) paged(c *gin.Context, v View) (View, *gathering, error) {
 		return v, nil, nil
 	}
 	p := held.(*page)
-	print := fingerprintOfList(c)
-	if p.given && p.print != print {
+	own := fingerprintOfList(c)
+	if p.given && p.print != own {
 		return nil, nil, catalogue.Errorf(command.CodeInvalidValue, "'%s' belongs to another request", queryAfter)
 	}
-	p.print = print
+	p.print = own
 	paged := newPagedView(v, p)
 	paged.byItem = c.GetBool(keyByItem)
 	return paged, &gathering{page: p, view: paged}, nil

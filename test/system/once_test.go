@@ -90,6 +90,10 @@ func TestEveryWriteIsRepeated(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, http.StatusUnprocessableEntity, status, "the key is another request's: %s", body)
 	}
+	// What is no write of the catalogue does not become one by a key.
+	status, _, err := nodes[0].once("digest").do(t.Context(), http.MethodHead, "/cluster/digest", nil)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, status)
 	for _, bad := range []string{"with space", "\x7f", string(make([]byte, 300))} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, nodes[0].base+"/accounts/root/scopes/other", nil)
 		require.NoError(t, err)

@@ -233,7 +233,8 @@ type directory struct {
 func (d *directory) get(n *Node, id string) *command.RegisterSession {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if time.Since(d.read) > time.Second {
+	// A member that is not known yet may just have registered.
+	if d.byID[id] == nil || time.Since(d.read) > time.Second {
 		if all, err := n.cfg.Machine.Registered(); err == nil {
 			d.read, d.byID = time.Now(), make(map[string]*command.RegisterSession, len(all))
 			for _, r := range all {

@@ -11,7 +11,7 @@ import (
 	"dapple/command"
 )
 
-// errCarried is the failure where a command is carried that may not be.
+// errCarried says why a command is refused that carries what may not be carried.
 var errCarried = errors.New("a command to be done once may only carry one of the catalogue")
 
 // firstCatalogue is the lowest number of the catalogue's own commands.

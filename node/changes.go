@@ -20,21 +20,7 @@ type retention struct {
 // trimChanges has the oldest changes dropped that are more than is to be kept, until ctx ends. All nodes drop the same: the node
 // that leads finds out how far, and the command that it proposes says so.
 func (n *Node) trimChanges(ctx context.Context, interval time.Duration, keep retention) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		if !n.cluster.IsLeader() {
-			continue
-		}
-		if err := n.trimDue(ctx, keep); err != nil && ctx.Err() == nil {
-			n.logger.Warn("old changes could not be dropped; it is tried again", "error", err)
-		}
-	}
+	n.whileLeading(ctx, interval, "old changes could not be dropped", func(ctx context.Context) error { return n.trimDue(ctx, keep) })
 }
 
 // trimDue proposes to drop what is due, where anything is.

@@ -17,21 +17,7 @@ const expiryBatch = 1000
 // expire has replicas made available again whose temporary unavailability has ended, until ctx ends. The state machine has no
 // clock: the node that leads looks for what is due, and the command that it proposes carries the time.
 func (n *Node) expire(ctx context.Context, interval time.Duration) {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		if !n.cluster.IsLeader() {
-			continue
-		}
-		if err := n.expireDue(ctx); err != nil && ctx.Err() == nil {
-			n.logger.Warn("the end of temporary unavailability could not be proposed; it is tried again", "error", err)
-		}
-	}
+	n.whileLeading(ctx, interval, "the end of temporary unavailability could not be proposed", n.expireDue)
 }
 
 // expireDue proposes until nothing is due.

@@ -191,14 +191,18 @@ type dbReader struct {
 	db     pebble.Reader
 	stop   *atomic.Bool // ends a Scan; nil never does
 	closer interface{ Close() error }
+	runs   ascending
 }
 
 var _ catalogue.View = (*dbReader)(nil)
 
 // Get implements catalogue.View.
 func (r *dbReader) Get(key []byte) ([]byte, bool, error) {
-	if err := r.done(); err != nil {
+	if err := r.release(); err != nil {
 		return nil, false, err
+	}
+	if value, found, served, err := r.runs.get(r.db, key); served || err != nil {
+		return value, found, err
 	}
 	value, closer, err := r.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -211,8 +215,12 @@ func (r *dbReader) Get(key []byte) ([]byte, bool, error) {
 	return value, true, nil
 }
 
-// done gives back what the last Get returned.
-func (r *dbReader) done() error {
+// done gives back everything that reads hold. On a database, not a snapshot, it is to be called before what has been written since
+// is to be seen.
+func (r *dbReader) done() error { return errors.Join(r.release(), r.runs.end()) }
+
+// release gives back what the last Get returned.
+func (r *dbReader) release() error {
 	if r.closer == nil {
 		return nil
 	}

@@ -228,7 +228,7 @@ func (m *Machine) commit() error {
 	st.membersChanged, st.feedChanged = false, false
 	m.stats.committed(keys)
 	tx.reset()
-	return errors.Join(m.reader.done(), m.committed(s))
+	return errors.Join(m.reader.done(), m.shots.outdate(), m.committed(s))
 }
 
 // committed makes the state that has just been committed known.

@@ -76,6 +76,8 @@ type Machine struct {
 	overlay *overlay
 	// generations are of the settled records in the live store.
 	generations generations
+	// shots has what views read.
+	shots shots
 	// digestDue is set by a Digest command until its entry is committed.
 	digestDue bool
 	// onceFrom is the log time before which no answer is kept any more: where looking for expired ones begins.
@@ -174,6 +176,9 @@ func (m *Machine) adopt(s *store, st *state) {
 	m.onceFrom = 0
 	if st.clusterID != nil {
 		m.clusterID.Store(st.clusterID)
+	}
+	if err := m.shots.outdate(); err != nil {
+		m.cfg.Logger.Warn("snapshot of the replaced store", "error", err)
 	}
 	m.publish()
 }
@@ -286,12 +291,13 @@ func (m *Machine) Close() error {
 
 func (m *Machine) close() error {
 	m.stores.shut()
+	shots := m.shots.outdate()
 	m.waiters.fail(ErrClosed)
 	m.digests.close()
 	m.streams.close()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	err := m.reader.done()
+	err := errors.Join(shots, m.reader.done())
 	err = errors.Join(err, m.stores.closeAll(m.Err() == nil))
 	m.cache.Unref()
 	return errors.Join(err, m.folder.close())

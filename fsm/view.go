@@ -3,21 +3,17 @@ package fsm
 import (
 	"errors"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"dapple/catalogue"
 )
 
 // View is the catalogue as of one index: everything read through it belongs together, whatever is applied meanwhile. It
 // holds the store open and keeps old data from being removed, so it is to be closed soon; it is used by one goroutine.
 type View struct {
-	store    *store
-	snapshot *pebble.Snapshot
-	reader   dbReader
-	index    uint64
-	open     *openViews
-	// settled is the generation of the snapshot's settled records, nil where that is not known.
-	settled *generation
+	shot    *shot // nil once closed
+	reader  dbReader
+	index   uint64
+	settled *generation // as of the shot
+	open    *openViews
 }
 
 var _ catalogue.View = (*View)(nil)
@@ -27,28 +23,13 @@ func (m *Machine) View() (*View, error) {
 	if err := m.Err(); err != nil {
 		return nil, err
 	}
-	// Only a generation that stands before and after belongs to the store and the snapshot taken in between.
-	settled := m.generations.current.Load()
-	s, err := m.stores.acquire()
+	s, err := m.shot()
 	if err != nil {
 		return nil, err
 	}
-	snapshot := s.db.NewSnapshot()
-	if m.generations.current.Load() != settled {
-		settled = nil
-	}
-	v := &View{store: s, snapshot: snapshot, reader: dbReader{db: snapshot, stop: &m.stores.closing}, open: &m.stats.views, settled: settled}
-	v.open.add(1)
-	value, found, err := v.Get(catalogue.LocalKey(localApplied))
-	if err == nil && found {
-		var p position
-		p, err = parsePosition(value)
-		v.index = p.index
-	}
-	if err != nil {
-		return nil, errors.Join(err, v.Close())
-	}
-	return v, nil
+	m.stats.views.add(1)
+	reader := dbReader{db: s.snapshot, stop: &m.stores.closing}
+	return &View{shot: s, reader: reader, index: s.index, settled: s.settled, open: &m.stats.views}, nil
 }
 
 // Index returns the log index of the last entry whose effect the view shows.
@@ -64,7 +45,7 @@ func (v *View) Generation() uint64 {
 
 // Get implements catalogue.View. On a closed view it returns ErrClosed.
 func (v *View) Get(key []byte) (value []byte, found bool, err error) {
-	if v.snapshot == nil {
+	if v.shot == nil {
 		return nil, false, ErrClosed
 	}
 	return readSettled(v.settled, &v.reader, key)
@@ -72,7 +53,7 @@ func (v *View) Get(key []byte) (value []byte, found bool, err error) {
 
 // Scan implements catalogue.View. On a closed view, or when the machine is closed meanwhile, it returns ErrClosed.
 func (v *View) Scan(low, high []byte, visit func(key, value []byte) (more bool, err error)) error {
-	if v.snapshot == nil {
+	if v.shot == nil {
 		return ErrClosed
 	}
 	return v.reader.Scan(low, high, visit)
@@ -80,12 +61,11 @@ func (v *View) Scan(low, high []byte, visit func(key, value []byte) (more bool, 
 
 // Close gives the view back. Further calls do nothing. It must not be called from within a visit of Scan.
 func (v *View) Close() error {
-	if v.snapshot == nil {
+	if v.shot == nil {
 		return nil
 	}
-	err := errors.Join(v.reader.done(), v.snapshot.Close())
-	v.snapshot = nil
-	v.store.release()
+	err := errors.Join(v.reader.done(), v.shot.release())
+	v.shot = nil
 	v.open.add(-1)
 	return err
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -112,7 +113,7 @@ func TestMix(t *testing.T) {
 		switch {
 		case r.method == http.MethodPost:
 			count["write"]++
-		case strings.Contains(r.path, ".dataset."):
+		case bytes.Contains(r.path, []byte(".dataset.")):
 			count["list"]++
 			require.Equal(t, mixedDataset, r.lines)
 		default:

@@ -77,20 +77,22 @@ func TestTokenRenewal(t *testing.T) {
 
 	server := newFakeServer(t, http.NotFound)
 	p := &passes{user: "u", password: "p"}
-	header := func() http.Header {
-		h, err := p.header(t.Context(), http.DefaultTransport, server.URL)
-		require.NoError(t, err)
-		return h
+	s, err := newSender(server.URL, p)
+	require.NoError(t, err)
+	defer s.close()
+	authorize := func() {
+		require.NoError(t, s.authorize(t.Context()))
+		require.Equal(t, "token", string(s.out.Header.Peek(headerToken)))
 	}
-	header()
-	header()
+	authorize()
+	authorize()
 	require.EqualValues(t, 1, server.logins.Load())
 	p.current.Load().renew = time.Now()
-	header()
+	authorize()
 	require.EqualValues(t, 2, server.logins.Load())
 	server.Close()
 	p.current.Load().renew = time.Now()
-	require.Equal(t, "token", header().Get(headerToken), "the old one is better than none")
+	authorize() // the old one is better than none
 }
 
 func TestWrongConfigurationsAreRefused(t *testing.T) {

@@ -69,9 +69,10 @@ func (p *plan) clients() ([]*benchClient, error) {
 
 // drive lets all clients run to the end of the schedule.
 func (p *plan) drive(ctx context.Context, clients []*benchClient) (*schedule, error) {
-	if _, err := clients[0].sender.passes.header(ctx, clients[0].sender.transport, clients[0].sender.base); err != nil {
+	if err := clients[0].sender.authorize(ctx); err != nil {
 		return nil, err
 	}
+	clients[0].sender.close() // so that it, too, sends within the bound
 	s := newSchedule(time.Now(), p.Config)
 	bounded, cancel := context.WithDeadline(ctx, s.end.Add(lastAnswers))
 	defer cancel()

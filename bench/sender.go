@@ -9,14 +9,14 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"sync"
 	"time"
+
+	"github.com/valyala/fasthttp"
 )
 
 const (
-	answerTimeout = 60 * time.Second // until an answer begins
-	maxPause      = 30 * time.Second // that a server's Retry-After may ask for
-	failurePause  = 100 * time.Millisecond
+	maxPause     = 30 * time.Second // that a server's Retry-After may ask for
+	failurePause = 100 * time.Millisecond
 )
 
 // outcome is what became of a request.
@@ -37,13 +37,16 @@ func (o outcome) ok() bool { return o.err == nil && o.status >= 200 && o.status 
 // errShort is an answer with fewer or more lines than items.
 var errShort = errors.New("the answer has another number of lines")
 
-// sender is one client's connection to its target.
+// sender sends the requests of one client to its target. What it sends and reads is kept in the same memory from request to request.
 type sender struct {
-	target    *url.URL
-	base      string
-	passes    *passes
-	transport *http.Transport
-	buffer    []byte // answers are read into it
+	passes     *passes
+	connection *connection
+	prefix     string // of all paths
+	pass       *pass  // that the header has
+	out        fasthttp.Request
+	answer     fasthttp.Response
+	path       []byte
+	buffer     []byte // answers are read into it
 }
 
 func newSender(target string, p *passes) (*sender, error) {
@@ -51,36 +54,40 @@ func newSender(target string, p *passes) (*sender, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, MaxConnsPerHost: 1, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute,
-		DisableCompression: true, ResponseHeaderTimeout: answerTimeout, WriteBufferSize: 64 << 10, ReadBufferSize: 64 << 10,
-	}
-	return &sender{target: u, base: target, passes: p, transport: transport, buffer: make([]byte, 64<<10)}, nil
+	s := &sender{passes: p, connection: newConnection(u), prefix: u.EscapedPath(), buffer: make([]byte, bufferSize)}
+	s.out.Header.SetHost(u.Host)
+	s.out.Header.SetUserAgent("dapple-bench")
+	s.out.Header.SetContentType("application/json")
+	return s, nil
 }
 
-func (s *sender) close() { s.transport.CloseIdleConnections() }
+func (s *sender) close() { s.connection.close() }
+
+// authorize makes sure that the next request has a token which is good.
+func (s *sender) authorize(ctx context.Context) error {
+	current, err := s.passes.get(ctx, s)
+	if err == nil && current != s.pass {
+		s.pass = current
+		s.out.Header.Set(headerToken, current.token)
+	}
+	return err
+}
 
 // send sends a request and reads the whole answer. The request's body may be reused when it returns.
 func (s *sender) send(ctx context.Context, r *request) outcome {
-	header, err := s.passes.header(ctx, s.transport, s.base)
-	if err != nil {
+	if err := s.authorize(ctx); err != nil {
 		return outcome{err: err}
 	}
-	u := *s.target
-	u.Path += r.path
-	out := (&http.Request{Method: r.method, URL: &u, Host: u.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}).WithContext(ctx)
-	if len(r.body) > 0 {
-		body := &sentBody{Reader: bytes.NewReader(r.body), closed: make(chan struct{})}
-		out.Body, out.ContentLength = body, int64(len(r.body))
-		defer func() { <-body.closed }() // the transport may still read it when the answer came early
-	}
-	answer, err := s.transport.RoundTrip(out)
-	if err != nil {
+	s.out.Header.SetMethod(r.method)
+	s.path = append(append(s.path[:0], s.prefix...), r.path...)
+	s.out.Header.SetRequestURIBytes(s.path)
+	s.out.SetBodyRaw(r.body)
+	if err := s.connection.exchange(ctx, &s.out, &s.answer); err != nil {
 		return outcome{err: err}
 	}
-	defer answer.Body.Close()
-	o := outcome{status: answer.StatusCode, retryAfter: retryAfter(answer.Header)}
-	lines, head, err := s.drain(answer.Body)
+	o := outcome{status: s.answer.StatusCode(), retryAfter: retryAfter(s.answer.Header.Peek("Retry-After"))}
+	lines, head, err := s.drain(s.answer.BodyStream())
+	s.connection.finish(&s.answer, err == nil)
 	o.err = err
 	if !o.ok() {
 		o.text = string(head)
@@ -90,43 +97,32 @@ func (s *sender) send(ctx context.Context, r *request) outcome {
 	return o
 }
 
-// drain reads an answer to its end; it returns its number of lines and its beginning, which is good until the next call.
+// drain reads an answer to its end; it returns its number of lines and its beginning, which is good until the next call. There is no
+// body where a status has none.
 func (s *sender) drain(body io.Reader) (lines int, head []byte, err error) {
 	const kept = 512
 	first := 0 // bytes at the buffer's beginning that stay there
-	for {
+	for body != nil {
 		n, err := body.Read(s.buffer[first:])
 		lines += bytes.Count(s.buffer[first:first+n], []byte{'\n'})
 		if first < kept {
 			first = min(first+n, kept)
 		}
 		if err == io.EOF {
-			return lines, s.buffer[:first], nil
+			break
 		}
 		if err != nil {
 			return lines, s.buffer[:first], err
 		}
 	}
+	return lines, s.buffer[:first], nil
 }
 
 // retryAfter returns the seconds that an answer asks to wait.
-func retryAfter(h http.Header) time.Duration {
-	seconds, err := strconv.Atoi(h.Get("Retry-After"))
+func retryAfter(value []byte) time.Duration {
+	seconds, err := strconv.Atoi(string(value))
 	if err != nil || seconds < 0 {
 		return 0
 	}
 	return min(time.Duration(seconds)*time.Second, maxPause)
-}
-
-// sentBody is a body that says when the transport is done with it.
-type sentBody struct {
-	*bytes.Reader
-	once   sync.Once
-	closed chan struct{}
-}
-
-// Close is called by the transport, at times twice.
-func (b *sentBody) Close() error {
-	b.once.Do(func() { close(b.closed) })
-	return nil
 }

@@ -4,19 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/valyala/fasthttp"
 )
 
 const headerToken = "X-Rucio-Auth-Token"
 
-// pass is the header of every request with a token, and when the token is to be replaced.
+// pass is a token, and when it is to be replaced.
 type pass struct {
-	header http.Header
-	renew  time.Time
+	token string
+	renew time.Time
 }
 
 // passes keeps the pass of all clients. While one renews it the others go on with the old one.
@@ -26,55 +27,56 @@ type passes struct {
 	current                 atomic.Pointer[pass]
 }
 
-// header returns the header of the next request, which nobody may change.
-func (p *passes) header(ctx context.Context, transport http.RoundTripper, target string) (http.Header, error) {
+// get returns the pass of the next request. Where it is to be replaced the sender, which has no request under way, logs in.
+func (p *passes) get(ctx context.Context, s *sender) (*pass, error) {
 	now := p.current.Load()
 	if now != nil && time.Now().Before(now.renew) {
-		return now.header, nil
+		return now, nil
 	}
 	if now != nil && !p.mu.TryLock() {
-		return now.header, nil
+		return now, nil
 	}
 	if now == nil {
 		p.mu.Lock()
 	}
 	defer p.mu.Unlock()
 	if again := p.current.Load(); again != now { // somebody was faster
-		return again.header, nil
+		return again, nil
 	}
-	fresh, err := p.logIn(ctx, transport, target)
+	fresh, err := p.logIn(ctx, s)
 	if err != nil {
 		if now != nil { // it may still be good, and the next request tries again
-			return now.header, nil
+			return now, nil
 		}
 		return nil, err
 	}
 	p.current.Store(fresh)
-	return fresh.header, nil
+	return fresh, nil
 }
 
-func (p *passes) logIn(ctx context.Context, transport http.RoundTripper, target string) (*pass, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, target+"/auth/userpass", nil)
+func (p *passes) logIn(ctx context.Context, s *sender) (*pass, error) {
+	var out fasthttp.Request
+	s.out.Header.CopyTo(&out.Header)
+	out.Header.SetMethod(http.MethodGet)
+	out.Header.SetRequestURI(s.prefix + "/auth/userpass")
+	out.Header.Del(headerToken)
+	out.Header.Set("X-Rucio-Account", p.account)
+	out.Header.Set("X-Rucio-Username", p.user)
+	out.Header.Set("X-Rucio-Password", p.password)
+	if err := s.connection.exchange(ctx, &out, &s.answer); err != nil {
+		return nil, err
+	}
+	token := string(s.answer.Header.Peek(headerToken))
+	expires := string(s.answer.Header.Peek("X-Rucio-Auth-Token-Expires"))
+	_, _, err := s.drain(s.answer.BodyStream())
+	s.connection.finish(&s.answer, err == nil)
 	if err != nil {
 		return nil, err
 	}
-	r.Header = http.Header{"X-Rucio-Account": {p.account}, "X-Rucio-Username": {p.user}, "X-Rucio-Password": {p.password}}
-	answer, err := transport.RoundTrip(r)
-	if err != nil {
-		return nil, err
+	if status := s.answer.StatusCode(); status != http.StatusOK || token == "" {
+		return nil, fmt.Errorf("log in at %s: %d: %w", s.connection.address, status, errNoToken)
 	}
-	defer answer.Body.Close()
-	if _, err := io.Copy(io.Discard, io.LimitReader(answer.Body, 64<<10)); err != nil {
-		return nil, err
-	}
-	token := answer.Header.Get(headerToken)
-	if answer.StatusCode != http.StatusOK || token == "" {
-		return nil, fmt.Errorf("log in at %s: %s: %w", target, answer.Status, errNoToken)
-	}
-	return &pass{
-		header: http.Header{headerToken: {token}, "Content-Type": {"application/json"}, "User-Agent": {"dapple-bench"}},
-		renew:  renewal(time.Now(), answer.Header.Get("X-Rucio-Auth-Token-Expires")),
-	}, nil
+	return &pass{token: token, renew: renewal(time.Now(), expires)}, nil
 }
 
 var errNoToken = errors.New("no token")

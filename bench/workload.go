@@ -8,12 +8,18 @@ import (
 	"sync/atomic"
 )
 
-// request is one request of a workload. Its body is in a buffer that the next one reuses.
+// request is one request of a workload. Its path and body are in buffers that the next one reuses.
 type request struct {
-	method, path string
-	body         []byte
-	items        int // what it does so much of
-	lines        int // of the answer, 0 where they do not matter
+	method     string
+	path, body []byte
+	items      int // what it does so much of
+	lines      int // of the answer, 0 where they do not matter
+}
+
+// set makes it a request without a body so far.
+func (r *request) set(method string, items, lines int, path string) {
+	r.method, r.items, r.lines = method, items, lines
+	r.path, r.body = append(r.path[:0], path...), r.body[:0]
 }
 
 // generator makes the next request of one client; false where there is nothing left to do.
@@ -89,8 +95,8 @@ func (p *plan) random(client int) *rand.Rand { return rand.New(rand.NewPCG(uint6
 func registering(p *plan, client int) generator {
 	n, batch := 0, max(p.Batch, 1)
 	return func(r *request) bool {
-		r.method, r.path, r.items, r.lines = http.MethodPost, "/replicas", batch, 0
-		r.body = appendAtRSE(r.body[:0], (client+n)%p.RSEs)
+		r.set(http.MethodPost, batch, 0, replicasPath)
+		r.body = appendAtRSE(r.body, (client+n)%p.RSEs)
 		r.body = appendItems(r.body, p.run, client+1, batch, from(n*batch), newFileTail)
 		n++
 		return true
@@ -126,18 +132,17 @@ func deleting(p *plan, _ int) generator {
 
 // known makes a request about a batch of setup's files.
 func (p *plan) known(r *request, method string, first int, tail string) {
-	r.method, r.path, r.items, r.lines = method, "/replicas", p.Batch, 0
-	r.body = appendAtRSE(r.body[:0], p.rseOf(first, 0))
+	r.set(method, p.Batch, 0, replicasPath)
+	r.body = appendAtRSE(r.body, p.rseOf(first, 0))
 	r.body = appendItems(r.body, p.run, 0, p.Batch, from(first), tail)
 }
 
 // lookingUp asks for the replicas of files at random.
 func lookingUp(p *plan, client int) generator {
 	random := p.random(client)
-	var path []byte
 	return func(r *request) bool {
-		path = appendName(append(path[:0], "/replicas/"+scope+"/"...), p.run, 0, random.IntN(p.Files))
-		*r = request{method: http.MethodGet, path: string(path), body: r.body[:0], items: 1, lines: 1}
+		r.set(http.MethodGet, 1, 1, replicasPath+"/"+scope+"/")
+		r.path = appendName(r.path, p.run, 0, random.IntN(p.Files))
 		return true
 	}
 }
@@ -145,10 +150,9 @@ func lookingUp(p *plan, client int) generator {
 // listing asks for the replicas of the files of datasets at random.
 func listing(p *plan, client int) generator {
 	random, size := p.random(client), p.datasetSize()
-	var path []byte
 	return func(r *request) bool {
-		path = appendDataset(append(path[:0], "/replicas/"+scope+"/"...), p.run, random.IntN(p.Files/size))
-		*r = request{method: http.MethodGet, path: string(path), body: r.body[:0], items: size, lines: size}
+		r.set(http.MethodGet, size, size, replicasPath+"/"+scope+"/")
+		r.path = appendDataset(r.path, p.run, random.IntN(p.Files/size))
 		return true
 	}
 }
@@ -158,13 +162,16 @@ func checking(p *plan, client int) generator {
 	random := p.random(client)
 	number := func(int) int { return random.IntN(p.Files) }
 	return func(r *request) bool {
-		r.method, r.path, r.items, r.lines = http.MethodPost, existsPath, p.Batch, p.Batch
-		r.body = appendItems(append(r.body[:0], `{"dids":[`...), p.run, 0, p.Batch, number, plainTail)
+		r.set(http.MethodPost, p.Batch, p.Batch, existsPath)
+		r.body = appendItems(append(r.body, `{"dids":[`...), p.run, 0, p.Batch, number, plainTail)
 		return true
 	}
 }
 
-const existsPath = "/replicas/exists"
+const (
+	replicasPath = "/replicas"
+	existsPath   = "/replicas/exists"
+)
 
 // mixing looks up 80 times of 100, lists 15 and writes 5.
 func mixing(p *plan, client int) generator {

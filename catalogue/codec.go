@@ -31,14 +31,19 @@ type recordReader struct {
 	err    error
 }
 
-// newRecordReader reads the format number, which must be 1 to newest.
+// newRecordReader reads the format number, which must be 1 to newest. It is small enough to be inlined, so that the reader stays on
+// the caller's stack.
 func newRecordReader(b []byte, newest byte) *recordReader {
 	r := &recordReader{b: b}
+	r.begin(newest)
+	return r
+}
+
+func (r *recordReader) begin(newest byte) {
 	r.format = r.byte()
 	if r.err == nil && (r.format == 0 || r.format > newest) {
 		r.err = fmt.Errorf("%w: format %d", ErrRecord, r.format)
 	}
-	return r
 }
 
 func (r *recordReader) fail() {

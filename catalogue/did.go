@@ -62,8 +62,11 @@ func loadDID(v View, ref didRef) (*DID, bool, error) {
 }
 
 // loadDIDInto reads a record into d and reuses what d holds; it returns false where there is no such DID.
-func loadDIDInto(v View, ref didRef, d *DID) (bool, error) {
-	b, found, err := v.Get(didKey(ref))
+func loadDIDInto(v View, ref didRef, d *DID) (bool, error) { return loadDIDAt(v, didKey(ref), ref, d) }
+
+// loadDIDAt is loadDIDInto where the key has been made before.
+func loadDIDAt(v View, key []byte, ref didRef, d *DID) (bool, error) {
+	b, found, err := v.Get(key)
 	if err != nil || !found {
 		return false, err
 	}

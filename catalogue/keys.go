@@ -73,9 +73,14 @@ func appendID(b []byte, id uint32) []byte     { return binary.BigEndian.AppendUi
 func appendNumber(b []byte, n uint64) []byte  { return binary.BigEndian.AppendUint64(b, n) }
 func appendRef(b []byte, ref didRef) []byte   { return append(appendID(b, ref.scope), ref.name...) }
 func appendRef0(b []byte, ref didRef) []byte  { return append(appendRef(b, ref), 0) }
-func textKey(table byte, text string) []byte  { return append([]byte{table}, text...) }
+func textKey(table byte, text string) []byte  { return append(tableKey(table, len(text)), text...) }
 func textKey0(table byte, text string) []byte { return append(textKey(table, text), 0) }
-func idKey(table byte, id uint32) []byte      { return appendID([]byte{table}, id) }
+func idKey(table byte, id uint32) []byte      { return appendID(tableKey(table, 4), id) }
+
+// tableKey begins a key of a table with room for more bytes.
+func tableKey(table byte, more int) []byte {
+	return append(make([]byte, 0, 1+more), table)
+}
 
 // prefixEnd returns the first key after all keys that start with prefix.
 func prefixEnd(prefix []byte) []byte {
@@ -130,7 +135,7 @@ func parseRef0(b []byte) (didRef, []byte, error) {
 	return didRef{scope, name}, rest, err
 }
 
-func didKey(ref didRef) []byte              { return appendRef([]byte{tableDID}, ref) }
+func didKey(ref didRef) []byte              { return appendRef(tableKey(tableDID, 4+len(ref.name)), ref) }
 func metadataKey(ref didRef) []byte         { return appendRef([]byte{tableMetadata}, ref) }
 func childrenPrefix(parent didRef) []byte   { return appendRef0([]byte{tableAttachment}, parent) }
 func parentsPrefix(child didRef) []byte     { return appendRef0([]byte{tableParent}, child) }

@@ -165,7 +165,7 @@ func (f metadataField) stored(at Stamp, value string) (string, bool) {
 		return strconv.FormatInt(micros, 10), isText && ok
 	case metaGUID:
 		guid := strings.ToLower(strings.ReplaceAll(strings.Trim(text, "{}"), "-", ""))
-		return jsonText(guid), isText && canonicalHex(guid, 16) != nil
+		return jsonText(guid), isText && parseHex(make([]byte, 16), guid)
 	case metaLifetime:
 		if !isText {
 			text = value

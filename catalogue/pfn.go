@@ -31,8 +31,19 @@ func scopeDirectory(scope string) string {
 
 // pathHash returns the four digits that choose the directories.
 func pathHash(scope, name string) string {
-	sum := md5.Sum([]byte(scope + ":" + name)) //nolint:gosec // see the import
-	return hex.EncodeToString(sum[:2])
+	var h pathHasher
+	return h.digits(scope, name)
+}
+
+// pathHasher is pathHash for many files.
+type pathHasher struct{ text []byte }
+
+func (h *pathHasher) digits(scope, name string) string {
+	h.text = append(append(append(h.text[:0], scope...), ':'), name...)
+	sum := md5.Sum(h.text) //nolint:gosec // see the import
+	var digits [4]byte
+	hex.Encode(digits[:], sum[:2])
+	return string(digits[:])
 }
 
 // module returns the part of the implementation's name that decides the form of PFNs: "gfal" of

@@ -3,7 +3,6 @@ package catalogue
 import (
 	"encoding/binary"
 	"encoding/hex"
-	"strings"
 )
 
 // DIDType tells files, datasets and containers apart. The numbers are stored.
@@ -102,16 +101,17 @@ const (
 // AppendDID appends the encoding of d. Replicas must be in ascending order of RSE.
 func AppendDID(b []byte, d *DID) []byte {
 	var flags uint64
-	adler, md5 := canonicalHex(d.Adler32, 4), canonicalHex(d.MD5, 16)
+	var adler, md5 [16]byte
+	hasAdler, hasMD5 := parseHex(adler[:4], d.Adler32), parseHex(md5[:], d.MD5)
 	set := func(on bool, flag uint64) {
 		if on {
 			flags |= flag
 		}
 	}
-	set(adler != nil, didAdler32)
-	set(adler == nil && d.Adler32 != "", didAdler32Text)
-	set(md5 != nil, didMD5)
-	set(md5 == nil && d.MD5 != "", didMD5Text)
+	set(hasAdler, didAdler32)
+	set(!hasAdler && d.Adler32 != "", didAdler32Text)
+	set(hasMD5, didMD5)
+	set(!hasMD5 && d.MD5 != "", didMD5Text)
 	set(d.Archive, didArchive)
 	set(d.Constituent, didConstituent)
 	set(d.Open, didOpen)
@@ -135,8 +135,8 @@ func AppendDID(b []byte, d *DID) []byte {
 		return b
 	}
 	b = binary.AppendUvarint(b, d.Bytes)
-	b = appendChecksum(b, adler, d.Adler32)
-	b = appendChecksum(b, md5, d.MD5)
+	b = appendSum(b, adler[:4], hasAdler, d.Adler32)
+	b = appendSum(b, md5[:], hasMD5, d.MD5)
 	b = binary.AppendUvarint(b, uint64(len(d.Replicas)))
 	var last uint32
 	for i := range d.Replicas {
@@ -144,18 +144,6 @@ func AppendDID(b []byte, d *DID) []byte {
 		last = d.Replicas[i].RSE
 	}
 	return b
-}
-
-// appendChecksum writes the bytes of a checksum in the usual form, or the text of any other.
-func appendChecksum(b, canonical []byte, text string) []byte {
-	switch {
-	case canonical != nil:
-		return append(b, canonical...)
-	case text != "":
-		return appendString(b, text)
-	default:
-		return b
-	}
 }
 
 func appendReplica(b []byte, d *DID, r *Replica, last uint32) []byte {
@@ -236,7 +224,8 @@ func ParseDIDInto(d *DID, b []byte) error {
 func (r *recordReader) checksum(canonical, text bool, size uint64) string {
 	switch {
 	case canonical:
-		return hex.EncodeToString(r.take(size))
+		var digits [32]byte
+		return string(digits[:hex.Encode(digits[:], r.take(size))])
 	case text:
 		return r.string()
 	default:
@@ -263,18 +252,6 @@ func (r *recordReader) replica(d *DID, last uint32) Replica {
 		v.Path = r.string()
 	}
 	return v
-}
-
-// canonicalHex returns the bytes of a lower-case hexadecimal text of the given size, or nil for any other text.
-func canonicalHex(text string, size int) []byte {
-	if len(text) != 2*size || strings.ToLower(text) != text {
-		return nil
-	}
-	b, err := hex.DecodeString(text)
-	if err != nil {
-		return nil
-	}
-	return b
 }
 
 // Replica returns the index of the replica at an RSE and whether there is one; where there is none, the index at which

@@ -101,22 +101,28 @@ func newListedProtocol(p *Protocol, domain string) listedProtocol {
 }
 
 // pfn returns the PFN of a path.
-func (p *listedProtocol) pfn(path string) string {
+func (p *listedProtocol) pfn(texts *textArena, path string) string {
 	if !p.keepSlash && path != "" && path[0] == '/' {
 		path = path[1:]
 	}
-	return p.prefix + path
+	return texts.join(p.prefix, path)
 }
 
 // pathCache remembers the paths of one file at deterministic RSEs: RSEs with the same rule share one.
 type pathCache struct {
 	scope, name string
+	directory   string // of the scope
 	known       []rulePath
+	texts       textArena
+	hash        pathHasher
 }
 
 type rulePath struct{ algorithm, path string }
 
 func (c *pathCache) reset(scope, name string) {
+	if scope != c.scope || c.directory == "" {
+		c.directory = scopeDirectory(scope)
+	}
 	c.scope, c.name, c.known = scope, name, c.known[:0]
 }
 
@@ -130,7 +136,16 @@ func (c *pathCache) path(rse *listedRSE, r *Replica) string {
 			return c.known[i].path
 		}
 	}
-	path := rse.rse.Path(c.scope, c.name)
+	path := c.make(rse.algorithm)
 	c.known = append(c.known, rulePath{rse.algorithm, path})
 	return path
+}
+
+// make is RSE.Path.
+func (c *pathCache) make(algorithm string) string {
+	if algorithm != algorithmHash {
+		return c.texts.join(c.directory, "/", c.name)
+	}
+	h := c.hash.digits(c.scope, c.name)
+	return c.texts.join(c.directory, "/", h[:2], "/", h[2:], "/", c.name)
 }

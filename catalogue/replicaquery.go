@@ -101,6 +101,7 @@ type ReplicaList struct {
 	row             ListedFile
 	d, zip          DID
 	paths           pathCache
+	key             []byte // of the last DID that was read
 }
 
 // NewReplicaList checks a query. Of the DIDs, those that are unknown are left out; where none is known, the error is
@@ -131,7 +132,7 @@ func NewReplicaList(v View, q ReplicaQuery) (*ReplicaList, error) {
 			continue
 		}
 		if !l.ahead {
-			if l.ahead, err = loadDIDInto(v, ref, &l.d); err != nil {
+			if l.ahead, err = l.load(ref, &l.d); err != nil {
 				return nil, err
 			}
 		}
@@ -153,7 +154,7 @@ func NewReplicaList(v View, q ReplicaQuery) (*ReplicaList, error) {
 func (l *ReplicaList) Each(visit func(*ListedFile) (more bool, err error)) error {
 	for _, ref := range l.named {
 		if !l.ahead {
-			found, err := loadDIDInto(l.v, ref, &l.d)
+			found, err := l.load(ref, &l.d)
 			if err != nil {
 				return err
 			}
@@ -176,7 +177,7 @@ func (l *ReplicaList) Each(visit func(*ListedFile) (more bool, err error)) error
 // Show visits files that Each has visited once more, until visit returns false or an error.
 func (l *ReplicaList) Show(files []ListedRef, visit func(*ListedFile) (more bool, err error)) error {
 	for _, f := range files {
-		if found, err := loadDIDInto(l.v, f.ref, &l.d); err != nil || !found {
+		if found, err := l.load(f.ref, &l.d); err != nil || !found {
 			return err
 		}
 		if err := l.fill(f); err != nil {
@@ -187,6 +188,12 @@ func (l *ReplicaList) Show(files []ListedRef, visit func(*ListedFile) (more bool
 		}
 	}
 	return nil
+}
+
+// load is loadDIDInto for this list.
+func (l *ReplicaList) load(ref didRef, d *DID) (bool, error) {
+	l.key = appendRef(append(l.key[:0], tableDID), ref)
+	return loadDIDAt(l.v, l.key, ref, d)
 }
 
 // file lists the file in l.d, which was asked for by name.
@@ -223,7 +230,7 @@ func (l *ReplicaList) collection(ref didRef, visit func(*ListedFile) (bool, erro
 			if err != nil || listed {
 				return true, err
 			}
-			if found, err := loadDIDInto(l.v, child, &l.d); err != nil || !found {
+			if found, err := l.load(child, &l.d); err != nil || !found {
 				return true, err
 			}
 			if err := l.fill(ListedRef{child, false}); err != nil {
@@ -309,7 +316,7 @@ func (l *ReplicaList) replicas(d *DID, ref didRef) error {
 		path := l.paths.path(rse, r)
 		for j := range rse.protocols {
 			p := &rse.protocols[j]
-			l.row.PFNs = append(l.row.PFNs, ListedPFN{PFN: p.pfn(path), RSE: rse.rse, Host: p.host, Domain: p.domain, priority: p.priority})
+			l.row.PFNs = append(l.row.PFNs, ListedPFN{PFN: p.pfn(&l.paths.texts, path), RSE: rse.rse, Host: p.host, Domain: p.domain, priority: p.priority})
 		}
 	}
 	return nil
@@ -319,7 +326,7 @@ func (l *ReplicaList) replicas(d *DID, ref didRef) error {
 // others have to extract.
 func (l *ReplicaList) archives(file didRef) error {
 	return scanArchives(l.v, file, func(archive didRef) (bool, error) {
-		found, err := loadDIDInto(l.v, archive, &l.zip)
+		found, err := l.load(archive, &l.zip)
 		if err != nil || !found {
 			return true, err
 		}
@@ -340,7 +347,7 @@ func (l *ReplicaList) archives(file didRef) error {
 			l.addState(rse.rse, r.State)
 			for _, p := range rse.forArchives(l) {
 				pfn := ListedPFN{
-					PFN: withQuery(p.pfn(l.paths.path(rse, r)), "xrdcl.unzip", file.name), RSE: rse.rse, Host: p.host,
+					PFN: withQuery(p.pfn(&l.paths.texts, l.paths.path(rse, r)), "xrdcl.unzip", file.name), RSE: rse.rse, Host: p.host,
 					Domain: domainZip, priority: p.priority, ClientExtract: true,
 				}
 				if p.scheme == schemeRoot {

@@ -251,7 +251,7 @@ func TestListedPFNs(t *testing.T) {
 	} {
 		l := newListedProtocol(&p, DomainWAN)
 		for _, path := range []string{"s/ab/cd/name", "/s/ab/cd/name", "a//b"} {
-			require.Equal(t, p.PFN(path), l.pfn(path))
+			require.Equal(t, p.PFN(path), l.pfn(&textArena{}, path))
 		}
 	}
 }

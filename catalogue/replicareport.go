@@ -20,8 +20,11 @@ type refusals struct{ list []*command.AddReport_Refusal }
 
 // take gathers a refusal of the domain; it returns what fails the command as a whole.
 func (r *refusals) take(item int, err error) error {
+	if err == nil || r == nil {
+		return err
+	}
 	var refusal *Error
-	if err == nil || r == nil || !errors.As(err, &refusal) {
+	if !errors.As(err, &refusal) {
 		return err
 	}
 	text := refusal.Message

@@ -3,6 +3,7 @@ package fsm
 import (
 	"bytes"
 	"slices"
+	"unsafe"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -118,8 +119,9 @@ func (o *overlay) write(key, value []byte, kind changeKind) {
 	place, known := o.places[string(key)]
 	if !known {
 		place = len(o.changes)
-		o.changes = append(o.changes, change{key: o.memory.copy(key)})
-		o.places[string(key)] = place
+		key = o.memory.copy(key)
+		o.changes = append(o.changes, change{key: key})
+		o.places[unsafe.String(unsafe.SliceData(key), len(key))] = place // the map is cleared before the memory is used again
 		o.recent = append(o.recent, place)
 	}
 	c := &o.changes[place]

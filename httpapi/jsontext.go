@@ -11,7 +11,7 @@ const hexDigits = "0123456789abcdef"
 func appendJSONString(b []byte, s string) []byte {
 	b = append(b, '"')
 	start := 0
-	for i := 0; i < len(s); {
+	for i := plainBytes(s); i < len(s); {
 		if ch := s[i]; ch < utf8.RuneSelf {
 			if ch >= ' ' && ch != '"' && ch != '\\' {
 				i++
@@ -36,6 +36,23 @@ func appendJSONString(b []byte, s string) []byte {
 		i += size
 	}
 	return append(append(b, s[start:]...), '"')
+}
+
+// plainBytes returns how many bytes at the beginning of s are surely printable ASCII that needs no escape. It looks at eight at a
+// time: nearly all texts of the catalogue are plain as a whole.
+func plainBytes(s string) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		x := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		// In each term the high bit of a byte is set where it is what the term looks for: not ASCII, below a space, a quote, a
+		// backslash. A borrow sets more of them, but only above one that is set rightly.
+		if (x|(x-ones*' ')|(x^(ones*'"')-ones)|(x^(ones*'\\')-ones))&highs != 0 {
+			return i
+		}
+	}
+	return i
 }
 
 func appendEscape(b []byte, ch byte) []byte {

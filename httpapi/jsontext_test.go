@@ -21,7 +21,7 @@ func encoded(t *testing.T, s string) string {
 func FuzzAppendJSONString(f *testing.F) {
 	for _, s := range []string{
 		"", "plain", `quote " and \`, "\x00\x01\x1f\x7f", "\b\f\n\r\t", "größe", "\u2028\u2029", "\xff", "a\xe2\x80", "\xed\xa0\x80",
-		"\U0001F680", "<&>", "\ufffd", "end\xf0",
+		"\U0001F680", "<&>", "\ufffd", "end\xf0", "12345678", "1234567\"", "\\2345678", "123\x1f5678", "1234567\u00e91234567", "12345678!#[]~\x7f\"67890123",
 	} {
 		f.Add(s)
 	}

@@ -9,13 +9,18 @@ import (
 // replicaEncoder writes files with their replicas as lines of JSON, by hand: lists run to millions of files.
 type replicaEncoder struct {
 	// rses holds the fields that are the same for all PFNs of an RSE.
-	rses  map[*catalogue.RSE][]byte
+	rses map[*catalogue.RSE][]byte
+	// pfns are the places of the PFNs in the line, with their quotes, since each is written twice.
+	pfns  []span
 	limit int
 	// parents is set where the collections above a file were asked for.
 	parents bool
 	// versions is set where the versions of replicas were asked for.
 	versions bool
 }
+
+// span is where something stands in a buffer.
+type span struct{ from, to int }
 
 // shown returns the PFNs within the limit.
 func shown(pfns []catalogue.ListedPFN, limit int) []catalogue.ListedPFN {
@@ -34,10 +39,11 @@ func (e *replicaEncoder) appendFile(b []byte, f *catalogue.ListedFile) []byte {
 	b = appendJSONStringOrNull(append(b, `,"adler32":`...), f.Adler32)
 	b = append(b, `,"pfns":{`...)
 	pfns := shown(f.PFNs, e.limit)
+	e.pfns = e.pfns[:0]
 	for i := range pfns {
 		b = e.appendPFN(comma(b, i), &pfns[i], i+1)
 	}
-	b = appendRSEs(append(b, `},"rses":{`...), f)
+	b = e.appendRSEs(append(b, `},"rses":{`...), f)
 	b = append(b, `},"states":{`...)
 	for i := range f.Replicas {
 		r := &f.Replicas[i]
@@ -92,14 +98,17 @@ func (e *replicaEncoder) appendPFN(b []byte, p *catalogue.ListedPFN, priority in
 		fields = append(fields, `,"domain":"`...)
 		e.rses[p.RSE] = fields
 	}
-	b = append(append(appendJSONString(b, p.PFN), fields...), p.Domain...)
+	from := len(b)
+	b = appendJSONString(b, p.PFN)
+	e.pfns = append(e.pfns, span{from, len(b)})
+	b = append(append(b, fields...), p.Domain...)
 	b = strconv.AppendInt(append(b, `","priority":`...), int64(priority), 10)
 	b = strconv.AppendBool(append(b, `,"client_extract":`...), p.ClientExtract)
 	return append(b, '}')
 }
 
 // appendRSEs appends the PFNs of each RSE, the RSEs in the order of their best PFN.
-func appendRSEs(b []byte, f *catalogue.ListedFile) []byte {
+func (e *replicaEncoder) appendRSEs(b []byte, f *catalogue.ListedFile) []byte {
 	written := 0
 	for i := range f.PFNs {
 		rse := f.PFNs[i].RSE
@@ -112,7 +121,12 @@ func appendRSEs(b []byte, f *catalogue.ListedFile) []byte {
 		listed := 0
 		for j := i; j < len(f.PFNs); j++ {
 			if f.PFNs[j].RSE == rse {
-				b = appendJSONString(comma(b, listed), f.PFNs[j].PFN)
+				b = comma(b, listed)
+				if j < len(e.pfns) {
+					b = append(b, b[e.pfns[j].from:e.pfns[j].to]...)
+				} else { // beyond the limit
+					b = appendJSONString(b, f.PFNs[j].PFN)
+				}
 				listed++
 			}
 		}

@@ -61,7 +61,7 @@ func (a *attacher) planReplicas() error {
 		return Errorf(command.CodeInvalidValue, "File %s is to be registered at two RSEs", *a.twice)
 	}
 	for _, r := range a.rses {
-		rse, err := GetRSE(a.v, r.rse)
+		rse, err := sharedRSE(a.v, r.rse)
 		if err != nil {
 			return err
 		}

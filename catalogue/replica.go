@@ -77,7 +77,7 @@ func AddReplicasReporting(tx Tx, at Stamp, c *command.AddReplicasReporting) ([]b
 
 // planReplicas checks the RSE and the files that are to be registered there.
 func planReplicas(v View, at Stamp, name string, files []*command.NewFile, ignore bool, report *refusals) (*replicaPlan, error) {
-	rse, err := GetRSE(v, name)
+	rse, err := sharedRSE(v, name)
 	if err != nil {
 		return nil, err
 	}

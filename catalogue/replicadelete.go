@@ -9,7 +9,7 @@ import (
 // DeleteReplicas deletes replicas at an RSE. A file that has no replica left and is in no archive goes with its last one:
 // its DID, its metadata and its place in datasets. Records of replicas that were declared bad become DELETED.
 func DeleteReplicas(tx Tx, at Stamp, c *command.DeleteReplicas) ([]byte, error) {
-	rse, err := GetRSE(tx, c.Rse)
+	rse, err := sharedRSE(tx, c.Rse)
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func checkVersions(v View, at Stamp, action Action, rseName string, names []file
 	if len(versions) != len(names) {
 		return Errorf(command.CodeInvalidValue, "%d versions are named for %d replicas", len(versions), len(names))
 	}
-	rse, err := GetRSE(v, rseName)
+	rse, err := sharedRSE(v, rseName)
 	if err == nil {
 		err = Authorize(v, at.Issuer, action, rse.Name)
 	}

@@ -1,15 +1,18 @@
 package catalogue
 
-import "slices"
+import (
+	"slices"
+	"sync"
+)
 
-// listedRSE is what a list of replicas has to know about an RSE; it is worked out once for a list.
+// listedRSE is what a list of replicas has to know about an RSE; it is worked out once for a list, or for many with a Memo.
 type listedRSE struct {
 	rse       *RSE
 	shown     bool
 	algorithm string
 	protocols []listedProtocol
-	// archives are the protocols for files in archives, nil until they are asked for.
-	archives []listedProtocol
+	// archives returns the protocols for files in archives: the usual ones and XRootD, which can read out of them.
+	archives func() []listedProtocol
 }
 
 // listedProtocol is a protocol in the domain in which it is shown.
@@ -25,24 +28,18 @@ func (l *ReplicaList) newListedRSE(rse *RSE) *listedRSE {
 	listed := &listedRSE{rse: rse, algorithm: rse.PathAlgorithm()}
 	listed.shown = rse.Deleted == 0 && (l.only == nil || l.only[rse.ID]) && (rse.AvailableRead || l.q.IgnoreAvailability)
 	if listed.shown {
-		listed.protocols = l.selectProtocols(rse)
+		listed.protocols = l.q.selectProtocols(rse)
 	}
+	q := ReplicaQuery{Schemes: slices.Clone(l.q.Schemes), Domain: l.q.Domain, Site: l.q.Site} // may outlive the list
+	listed.archives = sync.OnceValue(func() []listedProtocol { return q.selectProtocols(rse, schemeRoot) })
 	return listed
-}
-
-// forArchives returns the protocols for files in archives: the usual ones and XRootD, which can read out of them.
-func (r *listedRSE) forArchives(l *ReplicaList) []listedProtocol {
-	if r.archives == nil {
-		r.archives = l.selectProtocols(r.rse, schemeRoot)
-	}
-	return r.archives
 }
 
 // selectProtocols chooses the protocols whose PFNs are shown: of each scheme the best in each domain. Without schemes in the
 // query they are those of the best protocols of all. One that serves both domains is shown as local.
-func (l *ReplicaList) selectProtocols(rse *RSE, more ...string) []listedProtocol {
-	domains := l.domains(rse)
-	schemes := slices.Clone(l.q.Schemes)
+func (q *ReplicaQuery) selectProtocols(rse *RSE, more ...string) []listedProtocol {
+	domains := q.domains(rse)
+	schemes := slices.Clone(q.Schemes)
 	if len(schemes) == 0 {
 		for _, domain := range domains {
 			if best := rse.ProtocolsFor(OperationRead, domain); len(best) > 0 {
@@ -75,14 +72,14 @@ func (l *ReplicaList) selectProtocols(rse *RSE, more ...string) []listedProtocol
 }
 
 // domains returns the domains in which an RSE is shown; in DomainAll the local one last, so that it prevails.
-func (l *ReplicaList) domains(rse *RSE) []string {
-	switch l.q.Domain {
+func (q *ReplicaQuery) domains(rse *RSE) []string {
+	switch q.Domain {
 	case DomainAll:
 		return []string{DomainWAN, DomainLAN}
 	case DomainWAN, DomainLAN:
-		return []string{l.q.Domain}
+		return []string{q.Domain}
 	case "":
-		if site, _ := rse.Attribute(attributeSite); site == l.q.Site && site != "" {
+		if site, _ := rse.Attribute(attributeSite); site == q.Site && site != "" {
 			return []string{DomainLAN}
 		}
 		return []string{DomainWAN}

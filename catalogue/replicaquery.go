@@ -345,7 +345,7 @@ func (l *ReplicaList) archives(file didRef) error {
 				continue
 			}
 			l.addState(rse.rse, r.State)
-			for _, p := range rse.forArchives(l) {
+			for _, p := range rse.archives() {
 				pfn := ListedPFN{
 					PFN: withQuery(p.pfn(&l.paths.texts, l.paths.path(rse, r)), "xrdcl.unzip", file.name), RSE: rse.rse, Host: p.host,
 					Domain: domainZip, priority: p.priority, ClientExtract: true,
@@ -387,11 +387,10 @@ func (l *ReplicaList) choose(r *Replica) (*listedRSE, error) {
 	}
 	rse := l.rses[r.RSE]
 	if rse == nil {
-		found, err := RSEByID(l.v, r.RSE)
-		if err != nil {
+		var err error
+		if rse, err = l.listedRSEOf(r.RSE); err != nil {
 			return nil, err
 		}
-		rse = l.newListedRSE(found)
 		l.rses[r.RSE] = rse
 	}
 	if !rse.shown {

@@ -9,7 +9,7 @@ import (
 // UpdateReplicaStates changes the states of replicas at an RSE, and the paths of those that name one where the RSE is not
 // deterministic. A replica that is named twice takes both changes in turn.
 func UpdateReplicaStates(tx Tx, at Stamp, c *command.UpdateReplicaStates) ([]byte, error) {
-	rse, err := GetRSE(tx, c.Rse)
+	rse, err := sharedRSE(tx, c.Rse)
 	if err != nil {
 		return nil, err
 	}

@@ -91,6 +91,14 @@ func (o *overlay) reset() {
 // size returns about how many bytes the overlay holds.
 func (o *overlay) size() int { return o.memory.used }
 
+// Memo returns what fits the settled records as commands see them: that of the base as long as none has been written.
+func (o *overlay) Memo() *catalogue.Memo {
+	if o.settled {
+		return nil
+	}
+	return catalogue.MemoOf(o.base)
+}
+
 // Get implements catalogue.View.
 func (o *overlay) Get(key []byte) ([]byte, bool, error) {
 	if place, ok := o.places[string(key)]; ok {

@@ -24,6 +24,7 @@ const (
 // generation is the settled records that were read since the last change of any of them, keys that do not exist included.
 type generation struct {
 	number uint64
+	memo   catalogue.Memo
 	mu     sync.RWMutex
 	held   map[string]settledValue
 	bytes  int
@@ -82,6 +83,16 @@ type settledReader struct {
 // Get implements catalogue.View.
 func (r settledReader) Get(key []byte) ([]byte, bool, error) {
 	return readSettled(r.generations.current.Load(), r.dbReader, key)
+}
+
+// Memo returns what fits the present generation, nil where there is none.
+func (r settledReader) Memo() *catalogue.Memo { return r.generations.current.Load().memoOf() }
+
+func (g *generation) memoOf() *catalogue.Memo {
+	if g == nil {
+		return nil
+	}
+	return &g.memo
 }
 
 // readSettled reads a key through a generation of the same state, which may be nil.

@@ -85,3 +85,59 @@ func checkScopes(t *testing.T, m *Machine) {
 		}
 	}
 }
+
+// TestMemoIsOfWhatCommandsSee: what is remembered of an RSE does not outlive a change of it, not within a batch, an entry or a refused
+// command, and views go on showing what they showed.
+func TestMemoIsOfWhatCommandsSee(t *testing.T) {
+	m := newMachine(t)
+	writable := func(on bool) command.Command {
+		return command.Command{Type: command.TypeUpdateRSE, Issuer: "root", Payload: payload(t, &command.UpdateRSE{
+			Name: "ONE", Settings: &command.RSESettings{AvailabilityWrite: &on},
+		})}
+	}
+	add := func(name string) command.Command {
+		return command.Command{Type: command.TypeAddReplicas, Issuer: "root", Payload: payload(t, &command.AddReplicas{
+			Rse: "ONE", Files: []*command.NewFile{{Scope: "s", Name: name, Bytes: 1}},
+		})}
+	}
+	codes := func(results []command.Result) (codes []command.Code) {
+		for _, r := range results {
+			codes = append(codes, r.Code)
+		}
+		return codes
+	}
+	apply(t, m, configuration(1, "a"), entry(t, 2, genesis(t, 2)))
+	apply(t, m, entry(t, 3, addScope(t, "s"), command.Command{
+		Type: command.TypeAddRSE, Issuer: "root", Payload: payload(t, &command.AddRSE{Name: "ONE", Uuid: make([]byte, 16), Settings: &command.RSESettings{}}),
+	}))
+	const ok, blocked = command.CodeOK, command.CodeRSEBlocked
+	require.Equal(t, []command.Code{ok, ok, blocked, blocked, ok, ok},
+		codes(apply(t, m, entry(t, 4, add("a"), writable(false), add("b"), add("c"), writable(true), add("d")))))
+	open, err := m.View()
+	require.NoError(t, err)
+	defer open.Close()
+	require.Equal(t, []command.Code{ok, ok}, codes(apply(t, m, entry(t, 5, add("e"), writable(false)))))
+	require.Equal(t, []command.Code{blocked}, codes(apply(t, m, entry(t, 6, add("f")))))
+
+	listed := func(v *View) int {
+		list, err := catalogue.NewReplicaList(v, catalogue.ReplicaQuery{DIDs: []catalogue.DIDName{{Scope: "s", Name: "a"}}})
+		require.NoError(t, err)
+		shown := 0
+		require.NoError(t, list.Each(func(f *catalogue.ListedFile) (bool, error) {
+			shown = len(f.Replicas)
+			return true, nil
+		}))
+		return shown
+	}
+	readable := false
+	apply(t, m, entry(t, 7, command.Command{Type: command.TypeUpdateRSE, Issuer: "root", Payload: payload(t, &command.UpdateRSE{
+		Name: "ONE", Settings: &command.RSESettings{AvailabilityRead: &readable},
+	})}))
+	closed, err := m.View()
+	require.NoError(t, err)
+	defer closed.Close()
+	for range 2 {
+		require.Equal(t, 1, listed(open))
+		require.Zero(t, listed(closed))
+	}
+}

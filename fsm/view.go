@@ -43,6 +43,9 @@ func (v *View) Generation() uint64 {
 	return v.settled.number
 }
 
+// Memo returns what fits the settled records in the view, nil where there is none.
+func (v *View) Memo() *catalogue.Memo { return v.settled.memoOf() }
+
 // Get implements catalogue.View. On a closed view it returns ErrClosed.
 func (v *View) Get(key []byte) (value []byte, found bool, err error) {
 	if v.shot == nil {

@@ -190,6 +190,9 @@ func newPagedView(v View, p *page) *pagedView {
 // begins by reading the list from its start.
 func pageByItem(c *gin.Context) { c.Set(keyByItem, true) }
 
+// Memo returns that of the view underneath.
+func (v *pagedView) Memo() *catalogue.Memo { return catalogue.MemoOf(v.View) }
+
 // Scan implements catalogue.View.
 func (v *pagedView) Scan(low, high []byte, visit func(key, value []byte) (bool, error)) error {
 	depth := len(v.stack)

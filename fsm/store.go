@@ -12,6 +12,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"dapple/catalogue"
@@ -25,7 +26,7 @@ const storeFormat = pebble.FormatValueSeparation
 // apply must not stall while a memtable rotates.
 const (
 	memTableCount     = 8
-	l0CompactAt       = 2
+	l0CompactAt       = 4
 	l0StopAt          = 1000
 	blockBytes        = 16 << 10
 	indexBlockBytes   = 256 << 10
@@ -75,7 +76,7 @@ func openStore(f *folder, name string, o storeOptions) (*store, error) {
 		options.Levels[i].IndexBlockSize = indexBlockBytes
 	}
 	options.Levels[len(options.Levels)-1].FilterPolicy = pebble.NoFilterPolicy // Get never looks at the last level's
-	options.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
+	options.ApplyCompressionSettings(compression)
 	if err := removeLogs(f, name, o.readOnly); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -86,6 +87,16 @@ func openStore(f *folder, name string, o storeOptions) (*store, error) {
 	s := &store{db: db, name: name, idle: make(chan struct{})}
 	s.refs.Store(1) // the holder's own
 	return s, nil
+}
+
+// compression compresses the last level alone, which holds nearly everything for good. What is above it is soon written again, and
+// of bulk registration compressing it took 15 % of the processor; zstd in the last level took as much again, and each read that
+// misses the cache waits for it (docs/performance.md).
+func compression() pebble.DBCompressionSettings {
+	settings := pebble.UniformDBCompressionSettings(block.NoCompression)
+	settings.Name = "LastLevel"
+	settings.Levels[len(settings.Levels)-1] = block.FastestCompression
+	return settings
 }
 
 // removeLogs removes the write-ahead logs. Pebble makes one at each start and writes nothing into it; at the next start it

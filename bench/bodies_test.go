@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"dapple/internal/httpload"
 )
 
 // seen is one request that a fake server got.
@@ -107,18 +109,18 @@ func TestMix(t *testing.T) {
 	p := &plan{Config: Config{Files: 1000, RSEs: 2}, workload: workloads["mixed"], run: "r"}
 	next := mixing(p, 0)
 	count := map[string]int{}
-	var r request
+	var r httpload.Request
 	for range 10000 {
 		require.True(t, next(&r))
 		switch {
-		case r.method == http.MethodPost:
+		case r.Method == http.MethodPost:
 			count["write"]++
-		case bytes.Contains(r.path, []byte(".dataset.")):
+		case bytes.Contains(r.Path, []byte(".dataset.")):
 			count["list"]++
-			require.Equal(t, mixedDataset, r.lines)
+			require.Equal(t, mixedDataset, r.Lines)
 		default:
 			count["lookup"]++
-			require.Empty(t, r.body, "nothing is left of the last write")
+			require.Empty(t, r.Body, "nothing is left of the last write")
 		}
 	}
 	require.InDelta(t, 8000, count["lookup"], 200)
@@ -130,7 +132,7 @@ func TestMix(t *testing.T) {
 func TestBodiesReuseTheirBuffer(t *testing.T) {
 	p := &plan{Config: Config{Batch: 1000, RSEs: 2}, workload: workloads["register-bulk"], run: "r"}
 	next := registering(p, 0)
-	var r request
+	var r httpload.Request
 	next(&r)
 	require.LessOrEqual(t, testing.AllocsPerRun(10, func() { next(&r) }), 1.0)
 }

@@ -6,12 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-)
-
-const (
-	progressInterval = 200 * time.Millisecond
-	lastAnswers      = answerTimeout // that requests under way at the end may take
+	"dapple/internal/httpload"
 )
 
 // ErrConfig is what Run returns, wrapped, for a configuration that cannot be run.
@@ -31,116 +26,35 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	if err := p.setUp(ctx, func(part float64) { cfg.Progress("setup", part) }); err != nil {
 		return Report{}, err
 	}
-	clients, err := p.clients()
+	shared := &passes{user: p.User, password: p.Password, account: p.Account}
+	if _, err := shared.get(ctx, p.Targets[0]); err != nil {
+		return Report{}, err
+	}
+	load := httpload.Load{Duration: p.Duration, Warmup: p.Warmup, Requests: p.Requests, Rate: p.Rate, Progress: p.Progress}
+	result, err := httpload.Run(ctx, load, p.clients(shared))
 	if err != nil {
 		return Report{}, err
 	}
-	s, err := p.drive(ctx, clients)
-	if err != nil {
-		return Report{}, err
-	}
-	total := newRecord()
-	for _, c := range clients {
-		total.merge(c.record)
-	}
-	return p.report(total, s), nil
-}
-
-// benchClient is one client: a connection with one request at a time.
-type benchClient struct {
-	sender   *sender
-	generate generator
-	record   *record
+	return p.report(result), nil
 }
 
 // clients makes all clients, each on the next target.
-func (p *plan) clients() ([]*benchClient, error) {
-	shared := &passes{user: p.User, password: p.Password, account: p.Account}
-	var clients []*benchClient
+func (p *plan) clients(shared *passes) (clients []httpload.Client) {
 	for i := range p.Clients {
-		s, err := newSender(p.Targets[i%len(p.Targets)], shared)
-		if err != nil {
-			return nil, err
-		}
-		clients = append(clients, &benchClient{sender: s, generate: p.workload.generate(p, i), record: newRecord()})
+		target := p.Targets[i%len(p.Targets)]
+		clients = append(clients, httpload.Client{Target: target, Generate: p.workload.generate(p, i), Prepare: shared.preparing(target)})
 	}
-	return clients, nil
+	return clients
 }
 
-// drive lets all clients run to the end of the schedule.
-func (p *plan) drive(ctx context.Context, clients []*benchClient) (*schedule, error) {
-	if err := clients[0].sender.authorize(ctx); err != nil {
-		return nil, err
-	}
-	clients[0].sender.close() // so that it, too, sends within the bound
-	s := newSchedule(time.Now(), p.Config)
-	bounded, cancel := context.WithDeadline(ctx, s.end.Add(lastAnswers))
-	defer cancel()
-	var group errgroup.Group
-	for _, c := range clients {
-		group.Go(func() error {
-			defer c.sender.close()
-			c.run(bounded, s)
-			return nil
-		})
-	}
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		p.watch(bounded, s)
-	}()
-	err := group.Wait()
-	cancel()
-	<-watched
-	return s, errors.Join(err, ctx.Err())
-}
-
-// run sends requests until the schedule ends, nothing is left to do, or ctx ends.
-func (c *benchClient) run(ctx context.Context, s *schedule) {
-	var r request
-	for c.generate(&r) {
-		at, ok := s.next(ctx)
-		if !ok {
-			return
-		}
-		o := c.sender.send(ctx, &r)
-		done := time.Now()
-		if !at.Before(s.measured) {
-			c.record.add(at, done, r.items, o)
-		}
-		if s.rate == 0 && pause(ctx, min(o.pause(), s.end.Sub(done))) != nil {
-			return
-		}
-	}
-}
-
-// pause returns how long a client of a closed loop rests after an answer.
-func (o outcome) pause() time.Duration {
-	switch {
-	case o.rejected():
-		return o.retryAfter
-	case o.status == 0:
-		return failurePause // nobody there: do not spin
-	default:
-		return 0
-	}
-}
-
-// watch tells the progress until ctx ends.
-func (p *plan) watch(ctx context.Context, s *schedule) {
-	ticker := time.NewTicker(progressInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-ticker.C:
-			part, warmup := s.part(now)
-			stage := "run"
-			if warmup {
-				stage = "warm-up"
-			}
-			p.Progress(stage, part)
-		}
+// pause waits, and returns early with the error of a context that ends.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
 	}
 }

@@ -178,18 +178,3 @@ func (p *plan) checkOwn(ctx context.Context, c *client.Client) error {
 	}
 	return nil
 }
-
-// pause waits, and returns early with the error of a context that ends.
-func pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}

@@ -12,7 +12,10 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-const headerToken = "X-Rucio-Auth-Token"
+const (
+	headerToken  = "X-Rucio-Auth-Token"
+	logInTimeout = 60 * time.Second
+)
 
 // pass is a token, and when it is to be replaced.
 type pass struct {
@@ -27,8 +30,21 @@ type passes struct {
 	current                 atomic.Pointer[pass]
 }
 
-// get returns the pass of the next request. Where it is to be replaced the sender, which has no request under way, logs in.
-func (p *passes) get(ctx context.Context, s *sender) (*pass, error) {
+// preparing returns what gives the requests of one client a token which is good.
+func (p *passes) preparing(target string) func(context.Context, *fasthttp.RequestHeader) error {
+	var last *pass
+	return func(ctx context.Context, header *fasthttp.RequestHeader) error {
+		current, err := p.get(ctx, target)
+		if err == nil && current != last {
+			last = current
+			header.Set(headerToken, current.token)
+		}
+		return err
+	}
+}
+
+// get returns the pass of the next request, after logging in at the target where it is to be replaced.
+func (p *passes) get(ctx context.Context, target string) (*pass, error) {
 	now := p.current.Load()
 	if now != nil && time.Now().Before(now.renew) {
 		return now, nil
@@ -43,7 +59,7 @@ func (p *passes) get(ctx context.Context, s *sender) (*pass, error) {
 	if again := p.current.Load(); again != now { // somebody was faster
 		return again, nil
 	}
-	fresh, err := p.logIn(ctx, s)
+	fresh, err := p.logIn(ctx, target)
 	if err != nil {
 		if now != nil { // it may still be good, and the next request tries again
 			return now, nil
@@ -54,29 +70,24 @@ func (p *passes) get(ctx context.Context, s *sender) (*pass, error) {
 	return fresh, nil
 }
 
-func (p *passes) logIn(ctx context.Context, s *sender) (*pass, error) {
-	var out fasthttp.Request
-	s.out.Header.CopyTo(&out.Header)
-	out.Header.SetMethod(http.MethodGet)
-	out.Header.SetRequestURI(s.prefix + "/auth/userpass")
-	out.Header.Del(headerToken)
-	out.Header.Set("X-Rucio-Account", p.account)
-	out.Header.Set("X-Rucio-Username", p.user)
-	out.Header.Set("X-Rucio-Password", p.password)
-	if err := s.connection.exchange(ctx, &out, &s.answer); err != nil {
-		return nil, err
-	}
-	token := string(s.answer.Header.Peek(headerToken))
-	expires := string(s.answer.Header.Peek("X-Rucio-Auth-Token-Expires"))
-	_, _, err := s.drain(s.answer.BodyStream())
-	s.connection.finish(&s.answer, err == nil)
+func (p *passes) logIn(ctx context.Context, target string) (*pass, error) {
+	ctx, cancel := context.WithTimeout(ctx, logInTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, target+"/auth/userpass", nil)
 	if err != nil {
 		return nil, err
 	}
-	if status := s.answer.StatusCode(); status != http.StatusOK || token == "" {
-		return nil, fmt.Errorf("log in at %s: %d: %w", s.connection.address, status, errNoToken)
+	r.Header = http.Header{"X-Rucio-Account": {p.account}, "X-Rucio-Username": {p.user}, "X-Rucio-Password": {p.password}}
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		return nil, err
 	}
-	return &pass{token: token, renew: renewal(time.Now(), expires)}, nil
+	defer answer.Body.Close()
+	token := answer.Header.Get(headerToken)
+	if answer.StatusCode != http.StatusOK || token == "" {
+		return nil, fmt.Errorf("log in at %s: %s: %w", target, answer.Status, errNoToken)
+	}
+	return &pass{token: token, renew: renewal(time.Now(), answer.Header.Get("X-Rucio-Auth-Token-Expires"))}, nil
 }
 
 var errNoToken = errors.New("no token")

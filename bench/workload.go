@@ -6,24 +6,9 @@ import (
 	"net/http"
 	"slices"
 	"sync/atomic"
+
+	"dapple/internal/httpload"
 )
-
-// request is one request of a workload. Its path and body are in buffers that the next one reuses.
-type request struct {
-	method     string
-	path, body []byte
-	items      int // what it does so much of
-	lines      int // of the answer, 0 where they do not matter
-}
-
-// set makes it a request without a body so far.
-func (r *request) set(method string, items, lines int, path string) {
-	r.method, r.items, r.lines = method, items, lines
-	r.path, r.body = append(r.path[:0], path...), r.body[:0]
-}
-
-// generator makes the next request of one client; false where there is nothing left to do.
-type generator func(r *request) bool
 
 // workload is a kind of load. Its batch, files and replicas a file are the defaults; files are what setup registers.
 type workload struct {
@@ -32,7 +17,7 @@ type workload struct {
 	ordered                bool // its requests take the files in batches that are at one RSE each
 	dataset                int  // files in a dataset; allFiles for one dataset of all
 	own                    bool // speaks a route that only Dapple has
-	generate               func(p *plan, client int) generator
+	generate               func(p *plan, client int) httpload.Generator
 }
 
 const (
@@ -92,21 +77,21 @@ func (p *plan) datasetSize() int {
 func (p *plan) random(client int) *rand.Rand { return rand.New(rand.NewPCG(uint64(client), 1)) }
 
 // registering registers new files, each request at another RSE.
-func registering(p *plan, client int) generator {
+func registering(p *plan, client int) httpload.Generator {
 	n, batch := 0, max(p.Batch, 1)
-	return func(r *request) bool {
-		r.set(http.MethodPost, batch, 0, replicasPath)
-		r.body = appendAtRSE(r.body, (client+n)%p.RSEs)
-		r.body = appendItems(r.body, p.run, client+1, batch, from(n*batch), newFileTail)
+	return func(r *httpload.Request) bool {
+		r.Set(http.MethodPost, batch, 0, replicasPath)
+		r.Body = appendAtRSE(r.Body, (client+n)%p.RSEs)
+		r.Body = appendItems(r.Body, p.run, client+1, batch, from(n*batch), newFileTail)
 		n++
 		return true
 	}
 }
 
 // changing makes replicas unavailable and available in turn.
-func changing(p *plan, client int) generator {
+func changing(p *plan, client int) httpload.Generator {
 	random, n := p.random(client), 0
-	return func(r *request) bool {
+	return func(r *httpload.Request) bool {
 		tail := unavailableTail
 		if n%2 == 1 {
 			tail = availableTail
@@ -119,8 +104,8 @@ func changing(p *plan, client int) generator {
 }
 
 // deleting deletes setup's files, until none is left.
-func deleting(p *plan, _ int) generator {
-	return func(r *request) bool {
+func deleting(p *plan, _ int) httpload.Generator {
+	return func(r *httpload.Request) bool {
 		first := int(p.used.Add(1)-1) * p.Batch
 		if first+p.Batch > p.Files {
 			return false
@@ -131,39 +116,39 @@ func deleting(p *plan, _ int) generator {
 }
 
 // known makes a request about a batch of setup's files.
-func (p *plan) known(r *request, method string, first int, tail string) {
-	r.set(method, p.Batch, 0, replicasPath)
-	r.body = appendAtRSE(r.body, p.rseOf(first, 0))
-	r.body = appendItems(r.body, p.run, 0, p.Batch, from(first), tail)
+func (p *plan) known(r *httpload.Request, method string, first int, tail string) {
+	r.Set(method, p.Batch, 0, replicasPath)
+	r.Body = appendAtRSE(r.Body, p.rseOf(first, 0))
+	r.Body = appendItems(r.Body, p.run, 0, p.Batch, from(first), tail)
 }
 
 // lookingUp asks for the replicas of files at random.
-func lookingUp(p *plan, client int) generator {
+func lookingUp(p *plan, client int) httpload.Generator {
 	random := p.random(client)
-	return func(r *request) bool {
-		r.set(http.MethodGet, 1, 1, replicasPath+"/"+scope+"/")
-		r.path = appendName(r.path, p.run, 0, random.IntN(p.Files))
+	return func(r *httpload.Request) bool {
+		r.Set(http.MethodGet, 1, 1, replicasPath+"/"+scope+"/")
+		r.Path = appendName(r.Path, p.run, 0, random.IntN(p.Files))
 		return true
 	}
 }
 
 // listing asks for the replicas of the files of datasets at random.
-func listing(p *plan, client int) generator {
+func listing(p *plan, client int) httpload.Generator {
 	random, size := p.random(client), p.datasetSize()
-	return func(r *request) bool {
-		r.set(http.MethodGet, size, size, replicasPath+"/"+scope+"/")
-		r.path = appendDataset(r.path, p.run, random.IntN(p.Files/size))
+	return func(r *httpload.Request) bool {
+		r.Set(http.MethodGet, size, size, replicasPath+"/"+scope+"/")
+		r.Path = appendDataset(r.Path, p.run, random.IntN(p.Files/size))
 		return true
 	}
 }
 
 // checking asks of files at random whether they exist.
-func checking(p *plan, client int) generator {
+func checking(p *plan, client int) httpload.Generator {
 	random := p.random(client)
 	number := func(int) int { return random.IntN(p.Files) }
-	return func(r *request) bool {
-		r.set(http.MethodPost, p.Batch, p.Batch, existsPath)
-		r.body = appendItems(append(r.body, `{"dids":[`...), p.run, 0, p.Batch, number, plainTail)
+	return func(r *httpload.Request) bool {
+		r.Set(http.MethodPost, p.Batch, p.Batch, existsPath)
+		r.Body = appendItems(append(r.Body, `{"dids":[`...), p.run, 0, p.Batch, number, plainTail)
 		return true
 	}
 }
@@ -174,10 +159,10 @@ const (
 )
 
 // mixing looks up 80 times of 100, lists 15 and writes 5.
-func mixing(p *plan, client int) generator {
+func mixing(p *plan, client int) httpload.Generator {
 	random := p.random(client)
 	look, list, write := lookingUp(p, client), listing(p, client), registering(p, client)
-	return func(r *request) bool {
+	return func(r *httpload.Request) bool {
 		switch n := random.IntN(100); {
 		case n < 80:
 			return look(r)

@@ -1,4 +1,4 @@
-package bench
+package httpload
 
 import (
 	"errors"
@@ -49,6 +49,8 @@ func (o outcome) kind() string {
 	switch {
 	case errors.Is(o.err, errShort):
 		return "wrong number of lines"
+	case errors.Is(o.err, errRefused):
+		return "wrong answer"
 	case o.err != nil && o.status != 0:
 		return "answer cut off"
 	case o.err != nil:
@@ -79,5 +81,17 @@ func (r *record) merge(other *record) {
 	}
 	if other.last.After(r.last) {
 		r.last = other.last
+	}
+}
+
+// pause returns how long a client of a closed loop rests after an answer.
+func (o outcome) pause() time.Duration {
+	switch {
+	case o.rejected():
+		return o.retryAfter
+	case o.status == 0:
+		return failurePause // nobody there: do not spin
+	default:
+		return 0
 	}
 }

@@ -1,4 +1,4 @@
-package bench
+package httpload
 
 import (
 	"bytes"
@@ -37,24 +37,26 @@ func (o outcome) ok() bool { return o.err == nil && o.status >= 200 && o.status 
 // errShort is an answer with fewer or more lines than items.
 var errShort = errors.New("the answer has another number of lines")
 
+// errRefused is a success that Check does not take for one.
+var errRefused = errors.New("the answer is no success")
+
 // sender sends the requests of one client to its target. What it sends and reads is kept in the same memory from request to request.
 type sender struct {
-	passes     *passes
+	client     Client
 	connection *connection
 	prefix     string // of all paths
-	pass       *pass  // that the header has
 	out        fasthttp.Request
 	answer     fasthttp.Response
 	path       []byte
 	buffer     []byte // answers are read into it
 }
 
-func newSender(target string, p *passes) (*sender, error) {
-	u, err := url.Parse(target)
+func newSender(c Client) (*sender, error) {
+	u, err := url.Parse(c.Target)
 	if err != nil {
 		return nil, err
 	}
-	s := &sender{passes: p, connection: newConnection(u), prefix: u.EscapedPath(), buffer: make([]byte, bufferSize)}
+	s := &sender{client: c, connection: newConnection(u), prefix: u.EscapedPath(), buffer: make([]byte, bufferSize)}
 	s.out.Header.SetHost(u.Host)
 	s.out.Header.SetUserAgent("dapple-bench")
 	s.out.Header.SetContentType("application/json")
@@ -63,25 +65,20 @@ func newSender(target string, p *passes) (*sender, error) {
 
 func (s *sender) close() { s.connection.close() }
 
-// authorize makes sure that the next request has a token which is good.
-func (s *sender) authorize(ctx context.Context) error {
-	current, err := s.passes.get(ctx, s)
-	if err == nil && current != s.pass {
-		s.pass = current
-		s.out.Header.Set(headerToken, current.token)
+// send sends a request and reads the whole answer. The request may be reused when it returns.
+func (s *sender) send(ctx context.Context, r *Request) outcome {
+	if s.client.Prepare != nil {
+		if err := s.client.Prepare(ctx, &s.out.Header); err != nil {
+			return outcome{err: err}
+		}
 	}
-	return err
-}
-
-// send sends a request and reads the whole answer. The request's body may be reused when it returns.
-func (s *sender) send(ctx context.Context, r *request) outcome {
-	if err := s.authorize(ctx); err != nil {
-		return outcome{err: err}
-	}
-	s.out.Header.SetMethod(r.method)
-	s.path = append(append(s.path[:0], s.prefix...), r.path...)
+	s.out.Header.SetMethod(r.Method)
+	s.path = append(append(s.path[:0], s.prefix...), r.Path...)
 	s.out.Header.SetRequestURIBytes(s.path)
-	s.out.SetBodyRaw(r.body)
+	s.out.SetBodyRaw(r.Body)
+	if len(r.Body) == 0 {
+		s.out.Header.Del(fasthttp.HeaderContentLength) // of the request before
+	}
 	if err := s.connection.exchange(ctx, &s.out, &s.answer); err != nil {
 		return outcome{err: err}
 	}
@@ -91,8 +88,14 @@ func (s *sender) send(ctx context.Context, r *request) outcome {
 	o.err = err
 	if !o.ok() {
 		o.text = string(head)
-	} else if r.lines > 0 && lines != r.lines {
-		o.err = fmt.Errorf("%w: %d, not %d", errShort, lines, r.lines)
+		return o
+	}
+	if r.Lines > 0 && lines != r.Lines {
+		o.err = fmt.Errorf("%w: %d, not %d", errShort, lines, r.Lines)
+	} else if s.client.Check != nil {
+		if err := s.client.Check(head); err != nil {
+			o.err = fmt.Errorf("%w: %w", errRefused, err)
+		}
 	}
 	return o
 }

@@ -1,4 +1,4 @@
-package bench
+package httpload
 
 import (
 	"context"
@@ -15,9 +15,9 @@ type schedule struct {
 	taken                atomic.Int64
 }
 
-func newSchedule(now time.Time, c Config) *schedule {
+func newSchedule(now time.Time, l Load) *schedule {
 	return &schedule{
-		start: now, measured: now.Add(c.Warmup), end: now.Add(c.Warmup + c.Duration), rate: c.Rate, limit: c.Requests,
+		start: now, measured: now.Add(l.Warmup), end: now.Add(l.Warmup + l.Duration), rate: l.Rate, limit: l.Requests,
 	}
 }
 
@@ -59,4 +59,23 @@ func (s *schedule) part(now time.Time) (part float64, warmup bool) {
 		part = max(part, float64(s.taken.Load())/float64(s.limit))
 	}
 	return min(part, 1), false
+}
+
+// watch tells the progress until ctx ends.
+func (s *schedule) watch(ctx context.Context, progress func(stage string, part float64)) {
+	ticker := time.NewTicker(progressInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-ticker.C:
+			part, warmup := s.part(now)
+			stage := "run"
+			if warmup {
+				stage = "warm-up"
+			}
+			progress(stage, part)
+		}
+	}
 }

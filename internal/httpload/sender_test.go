@@ -1,7 +1,8 @@
-package bench
+package httpload
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -12,9 +13,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/valyala/fasthttp"
 )
 
-// answering starts a server and returns a sender to it that has logged in already.
+// answering starts a server and returns a sender to it, and how many connections there were.
 func answering(t *testing.T, handle http.HandlerFunc) (*sender, *atomic.Int64) {
 	t.Helper()
 	connections := &atomic.Int64{}
@@ -30,15 +32,13 @@ func answering(t *testing.T, handle http.HandlerFunc) (*sender, *atomic.Int64) {
 
 func senderTo(t *testing.T, url string) *sender {
 	t.Helper()
-	p := &passes{}
-	p.current.Store(&pass{token: "token", renew: time.Now().Add(time.Hour)})
-	s, err := newSender(url, p)
+	s, err := newSender(Client{Target: url})
 	require.NoError(t, err)
 	t.Cleanup(s.close)
 	return s
 }
 
-var twoLines = &request{method: http.MethodGet, path: []byte("/replicas"), items: 2, lines: 2}
+var twoLines = &Request{Method: http.MethodGet, Path: []byte("/replicas"), Items: 2, Lines: 2}
 
 // An answer is whole or it is not, however its end is told.
 func TestEndsOfAnswers(t *testing.T) {
@@ -110,13 +110,39 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 }
 
+// Nothing of a request is left in the next one.
+func TestRequestsDiffer(t *testing.T) {
+	s, _ := answering(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		_, _ = io.WriteString(w, strings.Repeat("\n", len(body)))
+		if r.Method == http.MethodGet {
+			_, _ = io.WriteString(w, "\n")
+		}
+	})
+	for range 2 {
+		o := s.send(t.Context(), &Request{Method: http.MethodPost, Path: []byte("/a"), Body: []byte("12345"), Lines: 5})
+		require.True(t, o.ok(), o.describe())
+		o = s.send(t.Context(), &Request{Method: http.MethodGet, Path: []byte("/b"), Lines: 1})
+		require.True(t, o.ok(), o.describe())
+	}
+}
+
+// A success that is none by what it says is told apart.
+func TestCheck(t *testing.T) {
+	s, _ := answering(t, func(w http.ResponseWriter, _ *http.Request) { stream(w, 2) })
+	s.client.Check = func(head []byte) error { return fmt.Errorf("got %q", head) }
+	o := s.send(t.Context(), twoLines)
+	require.Equal(t, "wrong answer", o.kind())
+	require.ErrorContains(t, o.err, `got "{}\n{}\n"`)
+}
+
 // A server that refuses a large body before it has read it is heard.
 func TestEarlyRefusal(t *testing.T) {
 	s, _ := answering(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "3")
 		w.WriteHeader(http.StatusServiceUnavailable)
 	})
-	o := s.send(t.Context(), &request{method: http.MethodPost, path: []byte("/replicas"), body: make([]byte, 1<<20)})
+	o := s.send(t.Context(), &Request{Method: http.MethodPost, Path: []byte("/replicas"), Body: make([]byte, 1<<20)})
 	require.True(t, o.rejected(), o.describe())
 	require.Equal(t, 3*time.Second, o.retryAfter)
 }
@@ -135,11 +161,14 @@ func TestContextEndsRequest(t *testing.T) {
 
 func TestPathBelowBase(t *testing.T) {
 	s, _ := answering(t, func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, r.Method+" "+r.URL.Path+" "+r.Header.Get(headerToken))
-		w.WriteHeader(http.StatusOK)
+		_, _ = io.WriteString(w, r.Method+" "+r.URL.Path+" "+r.Header.Get("X-Token"))
 	})
 	below := senderTo(t, "http://"+s.connection.address+"/rucio")
-	o := below.send(t.Context(), &request{method: http.MethodPut, path: []byte("/replicas"), lines: 1})
+	below.client.Prepare = func(_ context.Context, header *fasthttp.RequestHeader) error {
+		header.Set("X-Token", "token")
+		return nil
+	}
+	o := below.send(t.Context(), &Request{Method: http.MethodPut, Path: []byte("/replicas"), Lines: 1})
 	require.Equal(t, "wrong number of lines", o.kind())
 	require.Equal(t, "PUT /rucio/replicas token", string(below.buffer[:len("PUT /rucio/replicas token")]))
 }

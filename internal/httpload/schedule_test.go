@@ -1,4 +1,4 @@
-package bench
+package httpload
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 func TestFixedRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		s := newSchedule(start, Config{Rate: 10, Warmup: time.Second, Duration: time.Second})
+		s := newSchedule(start, Load{Rate: 10, Warmup: time.Second, Duration: time.Second})
 		for k := range 3 {
 			at, ok := s.next(t.Context())
 			require.True(t, ok)
@@ -34,7 +34,7 @@ func TestFixedRate(t *testing.T) {
 
 func TestClosedLoopAndLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSchedule(time.Now(), Config{Duration: time.Minute, Requests: 2})
+		s := newSchedule(time.Now(), Load{Duration: time.Minute, Requests: 2})
 		for range 2 {
 			at, ok := s.next(t.Context())
 			require.True(t, ok)
@@ -52,7 +52,7 @@ func TestClosedLoopAndLimit(t *testing.T) {
 // A turn far away is not waited for when the context ends.
 func TestScheduleEndsWithContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSchedule(time.Now(), Config{Rate: 0.01, Duration: time.Hour})
+		s := newSchedule(time.Now(), Load{Rate: 0.01, Duration: time.Hour})
 		_, ok := s.next(t.Context())
 		require.True(t, ok)
 		ctx, cancel := context.WithCancel(t.Context())

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"net"
+	"path/filepath"
+	"time"
+
+	"dapple/bench"
+	"dapple/internal/httpload"
+)
+
+// rucio is Rucio's server on PostgreSQL, from the tree of its source that RUCIO_SOURCE names. It has one server and one database.
+func rucio(scripts string) (system, error) {
+	_, err := variable("RUCIO_SOURCE", "tree of Rucio's source")
+	return system{
+		name: "rucio", runs: []string{"register", "register-bulk", "lookup", "list", "state", "delete"}, slow: true,
+		start: func(ctx context.Context, folder string) (*nodes, error) {
+			addresses, err := freeAddresses(1)
+			if err != nil {
+				return nil, err
+			}
+			_, port, err := net.SplitHostPort(addresses[0])
+			if err != nil {
+				return nil, err
+			}
+			n := &nodes{folder: folder, urls: []string{"http://" + addresses[0]}}
+			if err := n.launch("rucio", []string{"TMPDIR=" + folder}, filepath.Join(scripts, "rucio-server"), port); err != nil {
+				return n, err
+			}
+			return n, n.ready(ctx, "/ping")
+		},
+		measure: func(ctx context.Context, n *nodes, w workload, d time.Duration) (httpload.Result, error) {
+			cfg := bench.Config{Clients: min(w.clients, 32), Duration: d}
+			if w.name != "register" && w.name != "register-bulk" {
+				cfg.Files = rucioFiles
+			}
+			return runBench(ctx, n, w, cfg)
+		},
+	}, err
+}

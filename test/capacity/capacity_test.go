@@ -65,6 +65,8 @@ func TestMetrics(t *testing.T) {
 		fmt.Fprint(w, `# TYPE dapple_http_requests_total counter
 dapple_http_requests_total{code="201",method="POST",route="/replicas"} 5
 dapple_http_requests_total{code="503",method="POST",route="/replicas"} 2
+dapple_http_requests_total{code="504",method="POST",route="/replicas"} 1
+dapple_http_requests_total{code="201",method="POST",route="/replicas/bad"} 7
 dapple_http_requests_total{code="200",method="GET",route="/metrics"} 9
 # TYPE go_goroutines gauge
 go_goroutines 12
@@ -72,14 +74,11 @@ go_goroutines 12
 	}))
 	t.Cleanup(server.Close)
 	p := &process{http: server.Listener.Addr().String(), fleet: &fleet{web: server.Client()}}
-	p.fleet.nodes = []*process{p, p}
 	m, err := p.metrics(t.Context())
 	require.NoError(t, err)
 	require.InDelta(t, 12, m.value("go_goroutines"), 0)
 	require.Zero(t, m.value("no_such"))
-	c, err := p.fleet.counts(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, counts{accepted: 10, busy: 4}, c)
+	require.Equal(t, posts{Accepted: 5, Busy: 2, Other: 1}, m.posts())
 }
 
 func TestMemoryAndDisk(t *testing.T) {
@@ -99,9 +98,13 @@ func TestMemoryAndDisk(t *testing.T) {
 func TestGrowth(t *testing.T) {
 	var watched []watch
 	for i := range 9 {
-		watched = append(watched, watch{Nodes: []nodeSample{{Node: "n1", RSS: int64(i), Heap: int64(10 - i)}}})
+		watched = append(watched, watch{Seconds: float64(2 * i), Nodes: []nodeSample{{
+			Node: "n1", RSS: int64(i), Heap: int64(10 - i), Posts: posts{Accepted: int64(100 + i), Busy: int64(4 * i)},
+		}}})
 	}
-	require.Equal(t, []growth{{"n1", 5, 8, 7, 4}}, growthOf(watched))
+	require.Equal(t, []growth{{"n1", posts{8, 32, 0}, 5, 8, 7, 4}}, growthOf(watched))
+	watched[8].since(watched[7])
+	require.Equal(t, [3]float64{0.5, 2, 0}, [3]float64{watched[8].Accepted, watched[8].Busy, watched[8].Other})
 	require.Nil(t, growthOf(watched[:2]))
 }
 

@@ -32,7 +32,7 @@ func closedClients(workload string) int {
 
 // lateness is how late a request may begin: what no client was free for by then is not sent, else latencies would be those of a queue
 // within the generator.
-const lateness = time.Second
+const lateness = 100 * time.Millisecond
 
 // overloadReport is what is written as JSON.
 type overloadReport struct {
@@ -47,7 +47,9 @@ type overload struct {
 	// Rate is what was offered, in requests a second.
 	Rate    float64 `json:"offered_per_second"`
 	Watched []watch `json:"watched"`
-	// Growth compares the memory of the last third of the run with that of the middle one.
+	// Proposals are the commands that nodes took in under the overload, by what became of them.
+	Proposals map[string]int64 `json:"proposals"`
+	// Growth compares the memory of the last third of the run with that of the middle one, node by node.
 	Growth []growth `json:"growth"`
 }
 
@@ -60,9 +62,10 @@ type watch struct {
 	Other    float64      `json:"other_per_second"`
 }
 
-// growth is the most memory of a node in two parts of a run.
+// growth is the most memory of a node in two parts of a run, and what it answered in all of it.
 type growth struct {
 	Node       string `json:"node"`
+	Posts      posts  `json:"posts"`
 	MiddleRSS  int64  `json:"middle_third_rss_bytes"`
 	LastRSS    int64  `json:"last_third_rss_bytes"`
 	MiddleHeap int64  `json:"middle_third_heap_bytes"`
@@ -102,6 +105,10 @@ func (c *overloadCmd) workload(ctx context.Context, f *fleet, workload string) (
 		return o, fmt.Errorf("%s: no request was accepted: %s", workload, o.Sustainable.Example)
 	}
 	cfg.Clients, cfg.Duration, cfg.Rate, cfg.Lateness = c.Clients, c.Duration, o.Rate, lateness
+	before, err := f.proposals(ctx)
+	if err != nil {
+		return o, err
+	}
 	watchCtx, stop := context.WithCancel(ctx)
 	defer stop()
 	watched := make(chan error, 1)
@@ -110,6 +117,12 @@ func (c *overloadCmd) workload(ctx context.Context, f *fleet, workload string) (
 	stop()
 	if err = errors.Join(err, <-watched); err != nil {
 		return o, err
+	}
+	if o.Proposals, err = f.proposals(ctx); err != nil {
+		return o, err
+	}
+	for outcome, n := range before {
+		o.Proposals[outcome] -= n
 	}
 	o.Growth = growthOf(o.Watched)
 	fmt.Println(o)
@@ -121,8 +134,6 @@ func (c *overloadCmd) watch(ctx context.Context, f *fleet, o *overload) error {
 	start := time.Now()
 	ticker := time.NewTicker(c.Every)
 	defer ticker.Stop()
-	var last counts
-	before := start
 	for {
 		// A look that has begun is not cut off by the end of the run.
 		whole := context.WithoutCancel(ctx)
@@ -130,17 +141,10 @@ func (c *overloadCmd) watch(ctx context.Context, f *fleet, o *overload) error {
 		if err != nil {
 			return err
 		}
-		now, err := f.counts(whole)
-		if err != nil {
-			return err
+		w := watch{Seconds: time.Since(start).Seconds(), Nodes: nodes}
+		if n := len(o.Watched); n > 0 {
+			w.since(o.Watched[n-1])
 		}
-		at := time.Now()
-		elapsed := at.Sub(before).Seconds()
-		w := watch{Seconds: at.Sub(start).Seconds(), Nodes: nodes}
-		if len(o.Watched) > 0 {
-			w.Accepted, w.Busy, w.Other = (now.accepted-last.accepted)/elapsed, (now.busy-last.busy)/elapsed, (now.other-last.other)/elapsed
-		}
-		last, before = now, at
 		o.Watched = append(o.Watched, w)
 		fmt.Println(w)
 		select {
@@ -151,22 +155,30 @@ func (c *overloadCmd) watch(ctx context.Context, f *fleet, o *overload) error {
 	}
 }
 
-// counts are the answers to POST /replicas of all nodes.
-type counts struct{ accepted, busy, other float64 }
+// since sets the rates of what was answered since an earlier look.
+func (w *watch) since(before watch) {
+	elapsed := w.Seconds - before.Seconds
+	for i, n := range w.Nodes {
+		now, then := n.Posts, before.Nodes[i].Posts
+		w.Accepted += float64(now.Accepted-then.Accepted) / elapsed
+		w.Busy += float64(now.Busy-then.Busy) / elapsed
+		w.Other += float64(now.Other-then.Other) / elapsed
+	}
+}
 
-func (f *fleet) counts(ctx context.Context) (c counts, err error) {
+// proposals counts the commands that all nodes have taken in, by outcome.
+func (f *fleet) proposals(ctx context.Context) (map[string]int64, error) {
+	all := map[string]int64{}
 	for _, p := range f.nodes {
 		m, err := p.metrics(ctx)
 		if err != nil {
-			return c, err
+			return nil, err
 		}
-		of := func(code string) float64 {
-			return m.sum("dapple_http_requests_total", map[string]string{"method": "POST", "route": "/replicas", "code": code})
+		for _, series := range m["dapple_cluster_proposals_total"].GetMetric() {
+			all[series.GetLabel()[0].GetValue()] += int64(series.GetCounter().GetValue())
 		}
-		accepted, busy := of("201"), of("503")
-		c.accepted, c.busy, c.other = c.accepted+accepted, c.busy+busy, c.other+of("")-accepted-busy
 	}
-	return c, nil
+	return all, nil
 }
 
 // growthOf compares the last third of what was watched with the middle one.
@@ -181,7 +193,9 @@ func growthOf(watched []watch) (all []growth) {
 	third := len(watched) / 3
 	middle, last := watched[third:len(watched)-third], watched[len(watched)-third:]
 	for i, n := range watched[0].Nodes {
-		all = append(all, growth{n.Node, most(middle, i, rss), most(last, i, rss), most(middle, i, heap), most(last, i, heap)})
+		now, then := watched[len(watched)-1].Nodes[i].Posts, n.Posts
+		answered := posts{now.Accepted - then.Accepted, now.Busy - then.Busy, now.Other - then.Other}
+		all = append(all, growth{n.Node, answered, most(middle, i, rss), most(last, i, rss), most(middle, i, heap), most(last, i, heap)})
 	}
 	return all
 }

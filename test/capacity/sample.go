@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	dto "github.com/prometheus/client_model/go"
@@ -39,6 +38,24 @@ type nodeSample struct {
 	Compactions    int64   `json:"compactions_running"`
 	Debt           int64   `json:"compaction_debt_bytes"`
 	ReadAmp        int64   `json:"read_amplification"`
+	// Posts are the answers to POST /replicas since the process began.
+	Posts posts `json:"posts"`
+}
+
+// posts are answers to POST /replicas.
+type posts struct {
+	Accepted int64 `json:"accepted"`
+	Busy     int64 `json:"answered_503"`
+	Other    int64 `json:"other"`
+}
+
+func (f families) posts() posts {
+	of := func(code string) int64 {
+		return int64(f.sum("dapple_http_requests_total", map[string]string{"method": "POST", "route": "/replicas", "code": code}))
+	}
+	p := posts{Accepted: of("201"), Busy: of("503")}
+	p.Other = of("") - p.Accepted - p.Busy
+	return p
 }
 
 // sample looks at a node that runs.
@@ -53,6 +70,7 @@ func (p *process) sample(ctx context.Context) (nodeSample, error) {
 		Goroutines: whole("go_goroutines"), QueuedCommands: whole("dapple_cluster_queued_commands"), QueuedBytes: whole("dapple_cluster_queued_bytes"),
 		BodyBytes: whole("dapple_http_body_bytes_in_flight"), Memtables: whole("dapple_pebble_memtable_bytes"), BlockCache: whole("dapple_pebble_block_cache_bytes"),
 		Compactions: whole("dapple_pebble_compactions_running"), Debt: whole("dapple_pebble_compaction_debt_bytes"), ReadAmp: whole("dapple_pebble_read_amplification"),
+		Posts: m.posts(),
 	}
 	if s.RSS, s.RSSPeak, err = residentMemory(p.cmd.Process.Pid); err != nil {
 		return s, fmt.Errorf("%s: %w", p.name, err)
@@ -142,7 +160,7 @@ func (p *process) metrics(ctx context.Context) (families, error) {
 // value returns a gauge or counter without labels, 0 where it is missing.
 func (f families) value(name string) float64 { return f.sum(name, nil) }
 
-// sum returns the sum of a gauge's or counter's series that have the labels.
+// sum returns the sum of a gauge's or counter's series that have the labels; a label that is to be "" may have any value.
 func (f families) sum(name string, labels map[string]string) (total float64) {
 	for _, m := range f[name].GetMetric() {
 		if hasLabels(m, labels) {
@@ -152,11 +170,11 @@ func (f families) sum(name string, labels map[string]string) (total float64) {
 	return total
 }
 
-// hasLabels reports whether a series has labels whose values begin so.
+// hasLabels reports whether a series has labels with the values given, any for "".
 func hasLabels(m *dto.Metric, labels map[string]string) bool {
 	found := 0
 	for _, l := range m.GetLabel() {
-		if want, asked := labels[l.GetName()]; asked && strings.HasPrefix(l.GetValue(), want) {
+		if want, asked := labels[l.GetName()]; asked && (want == "" || l.GetValue() == want) {
 			found++
 		}
 	}

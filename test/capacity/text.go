@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -77,8 +79,15 @@ func (o overload) String() string {
 	if r.Example != "" {
 		text += "; one of the errors: " + r.Example
 	}
+	text += "\n   commands by outcome:"
+	for _, outcome := range slices.Sorted(maps.Keys(o.Proposals)) {
+		if n := o.Proposals[outcome]; n > 0 {
+			text += fmt.Sprintf(" %s %d", outcome, n)
+		}
+	}
 	for _, g := range o.Growth {
-		text += fmt.Sprintf("\n   %s: most memory in the middle and the last third: %s, %s; heap %s, %s", g.Node, size(g.MiddleRSS), size(g.LastRSS), size(g.MiddleHeap), size(g.LastHeap))
+		text += fmt.Sprintf("\n   %s: accepted %d, 503 %d, other %d; most memory in the middle and the last third: %s, %s; heap %s, %s",
+			g.Node, g.Posts.Accepted, g.Posts.Busy, g.Posts.Other, size(g.MiddleRSS), size(g.LastRSS), size(g.MiddleHeap), size(g.LastHeap))
 	}
 	return text
 }

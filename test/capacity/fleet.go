@@ -166,7 +166,7 @@ func (p *process) awaitReady(ctx context.Context) (time.Duration, error) {
 		case <-ticker.C:
 		case err := <-p.exited:
 			p.exited <- err
-			return 0, fmt.Errorf("%s has ended: %v; its log is %s", p.name, err, p.logFile())
+			return 0, fmt.Errorf("%s has ended: %w; its log is %s", p.name, err, p.logFile())
 		case <-ctx.Done():
 			return 0, fmt.Errorf("%s is not ready: %w; its log is %s", p.name, ctx.Err(), p.logFile())
 		}

@@ -32,6 +32,9 @@ type Config struct {
 	// Rate is how many requests a second are started, by all clients together. 0 is a closed loop: each client sends its next
 	// request when it has the answer to the last.
 	Rate float64
+	// Lateness is how late a request of a fixed rate may begin: one that no client was free for by then is never sent, so that latency
+	// does not grow with the run where the servers cannot keep up. 0 is no bound.
+	Lateness time.Duration
 	// Progress, where it is set, is told now and then how much of a stage is done, from 0 to 1. It is never called twice at a time.
 	Progress func(stage string, part float64)
 }
@@ -74,8 +77,8 @@ func (c Config) check(w workload) error {
 		return fmt.Errorf("no target")
 	case c.Clients < 1 || c.Clients > 10000:
 		return fmt.Errorf("clients must be 1 to 10000, not %d", c.Clients)
-	case c.Duration <= 0 || c.Warmup < 0 || c.Requests < 0 || c.Rate < 0:
-		return fmt.Errorf("duration must be positive, or a number of requests given; warm-up and rate must not be negative")
+	case c.Duration <= 0 || c.Warmup < 0 || c.Requests < 0 || c.Rate < 0 || c.Lateness < 0:
+		return fmt.Errorf("duration must be positive, or a number of requests given; warm-up, rate and lateness must not be negative")
 	case c.RSEs < w.replicas || c.RSEs > 9999:
 		return fmt.Errorf("RSEs must be %d to 9999, not %d", w.replicas, c.RSEs)
 	case c.Batch < 0 || c.Files < 0 || c.Files > 100_000_000:

@@ -30,7 +30,7 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	if _, err := shared.get(ctx, p.Targets[0]); err != nil {
 		return Report{}, err
 	}
-	load := httpload.Load{Duration: p.Duration, Warmup: p.Warmup, Requests: p.Requests, Rate: p.Rate, Progress: p.Progress}
+	load := httpload.Load{Duration: p.Duration, Warmup: p.Warmup, Requests: p.Requests, Rate: p.Rate, Lateness: p.Lateness, Progress: p.Progress}
 	result, err := httpload.Run(ctx, load, p.clients(shared))
 	if err != nil {
 		return Report{}, err

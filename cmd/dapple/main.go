@@ -28,6 +28,7 @@ type cli struct {
 	Dev     devCmd     `cmd:"" help:"Run a whole cluster in one process, for development and for trying it out."`
 	Health  healthCmd  `cmd:"" help:"Ask a node whether it is ready; exit status 0 if so."`
 	Bench   benchCmd   `cmd:"" help:"Measure how fast a server of the API answers."`
+	Import  importCmd  `cmd:"" help:"Register files, replicas and datasets from lines of JSON."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

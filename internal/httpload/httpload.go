@@ -56,6 +56,9 @@ type Load struct {
 	// Rate is how many requests a second are started, by all clients together. 0 is a closed loop: each client sends its next
 	// request when it has the answer to the last.
 	Rate float64
+	// Lateness is how late a request of a fixed rate may begin: one that no client was free for by then is never sent, so that latency
+	// is the server's and not of a queue in here. 0 is no bound.
+	Lateness time.Duration
 	// Progress, where it is set, is told now and then how much of a stage is done, from 0 to 1.
 	Progress func(stage string, part float64)
 }

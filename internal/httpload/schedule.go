@@ -12,18 +12,30 @@ type schedule struct {
 	start, measured, end time.Time
 	rate                 float64 // requests a second, 0 for a closed loop
 	limit                int64   // number of requests, 0 for no limit
-	taken                atomic.Int64
+	lateness             time.Duration
+	taken, missed        atomic.Int64 // missed turns are taken by nobody in time
 }
 
 func newSchedule(now time.Time, l Load) *schedule {
 	return &schedule{
-		start: now, measured: now.Add(l.Warmup), end: now.Add(l.Warmup + l.Duration), rate: l.Rate, limit: l.Requests,
+		start: now, measured: now.Add(l.Warmup), end: now.Add(l.Warmup + l.Duration), rate: l.Rate, limit: l.Requests, lateness: l.Lateness,
 	}
 }
 
 // next waits for the next turn and returns when the request was to start: latency counts from there, so that a server which falls
 // behind is not asked later and seen as fast. False says that the run is over.
 func (s *schedule) next(ctx context.Context) (time.Time, bool) {
+	for {
+		at, ok := s.turn(ctx)
+		if !ok || s.lateness == 0 || time.Since(at) <= s.lateness {
+			return at, ok
+		}
+		s.missed.Add(1)
+	}
+}
+
+// turn waits for a turn, unless it is past already.
+func (s *schedule) turn(ctx context.Context) (time.Time, bool) {
 	k := s.taken.Add(1) - 1
 	now := time.Now()
 	at := now
@@ -46,7 +58,7 @@ func (s *schedule) unsent() int64 {
 	if s.limit > 0 {
 		due = min(due, s.limit)
 	}
-	return max(due-s.taken.Load(), 0)
+	return max(due-s.taken.Load(), 0) + s.missed.Load()
 }
 
 // part returns how much of the run is over, and whether that is the warm-up.

@@ -32,6 +32,24 @@ func TestFixedRate(t *testing.T) {
 	})
 }
 
+// Turns that nobody was free for in time are not taken later.
+func TestLateness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		s := newSchedule(start, Load{Rate: 10, Duration: 2 * time.Second, Lateness: 500 * time.Millisecond})
+		_, ok := s.next(t.Context())
+		require.True(t, ok)
+		time.Sleep(time.Second) // a slow answer
+		at, ok := s.next(t.Context())
+		require.True(t, ok)
+		require.Equal(t, 500*time.Millisecond, at.Sub(start), "the first that is not too late")
+		time.Sleep(time.Second)
+		_, ok = s.next(t.Context())
+		require.False(t, ok)
+		require.EqualValues(t, 18, s.unsent(), "20 were due, 2 sent")
+	})
+}
+
 func TestClosedLoopAndLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSchedule(time.Now(), Load{Duration: time.Minute, Requests: 2})

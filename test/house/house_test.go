@@ -35,6 +35,11 @@ var forbidden = map[string][]string{
 		"dapple/command", "dapple/catalogue", "dapple/fsm", "dapple/transport", "dapple/cluster", "dapple/httpapi", "dapple/node",
 		"github.com/gin-gonic/gin", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble",
 	},
+	// Another client of the API, of Rucio's too.
+	"importer": {
+		"dapple/bench", "dapple/command", "dapple/catalogue", "dapple/fsm", "dapple/transport", "dapple/cluster", "dapple/httpapi", "dapple/node",
+		"github.com/gin-gonic/gin", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble",
+	},
 }
 
 // direct lists what a package must not import itself, though a library of its may: protobuf brings in some of it.

@@ -1,0 +1,286 @@
+package importer
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"dapple/client"
+	"dapple/internal/testcluster"
+)
+
+// site is a cluster with a client and a scope.
+type site struct {
+	*client.Client
+	urls []string
+}
+
+func newSite(t *testing.T) site {
+	t.Helper()
+	cluster := testcluster.Start(t, 1)
+	c, err := client.New(client.Config{URLs: cluster.URLs(), User: testcluster.User, Password: testcluster.Password, Account: "root"})
+	require.NoError(t, err)
+	t.Cleanup(c.Close)
+	s := site{c, cluster.URLs()}
+	require.NoError(t, c.AddScope(t.Context(), "root", "data"))
+	for _, rse := range []string{"ONE", "TWO"} {
+		s.addRSE(t, rse, true)
+	}
+	return s
+}
+
+func (s site) addRSE(t *testing.T, rse string, deterministic bool) {
+	t.Helper()
+	require.NoError(t, s.AddRSE(t.Context(), rse, client.RSESettings{Deterministic: &deterministic}))
+	on := client.Priorities{Read: 1, Write: 1, Delete: 1}
+	require.NoError(t, s.AddProtocol(t.Context(), rse, client.Protocol{
+		Scheme: "davs", Hostname: strings.ToLower(rse) + ".example", Port: 443, Prefix: "/d", Impl: "rucio.rse.protocols.gfal.Default", LAN: on, WAN: on,
+	}))
+}
+
+// run imports lines and returns the refusals as they are printed.
+func (s site) run(t *testing.T, text string, change ...func(*Config)) (summary Summary, refused []string, err error) {
+	t.Helper()
+	cfg := Config{
+		Targets: s.urls, User: testcluster.User, Password: testcluster.Password, Clients: 4, Batch: 7,
+		Refused: func(r Refusal) { refused = append(refused, r.String()) },
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	summary, err = Run(t.Context(), cfg, Source{"in", strings.NewReader(text)})
+	require.EqualValues(t, len(refused), summary.Refused)
+	return summary, refused, err
+}
+
+// replicas lists the files of a dataset with their replicas' states by RSE.
+func (s site) replicas(t *testing.T, dataset string) map[string]map[string]string {
+	t.Helper()
+	all := map[string]map[string]string{}
+	q := client.ReplicaQuery{DIDs: []client.DIDName{{Scope: "data", Name: dataset}}, AllStates: true}
+	for file, err := range s.ListReplicas(t.Context(), q) {
+		require.NoError(t, err)
+		all[file.Name] = file.States
+	}
+	return all
+}
+
+// lines makes files f0 and on in datasets of 100.
+func lines(count int) string {
+	var b strings.Builder
+	for i := range count {
+		fmt.Fprintf(&b, `{"scope":"data","name":"f%d","bytes":%d,"adler32":"0cc737eb","replicas":[{"rse":"ONE"},{"rse":"TWO","state":"U"}],`+
+			`"dataset":{"scope":"data","name":"d%d"}}`+"\n", i, i, i/100)
+	}
+	return b.String()
+}
+
+// Many windows of files with two replicas each, in datasets; and again, which changes nothing.
+func TestImport(t *testing.T) {
+	s := newSite(t)
+	const files = 1000 // some windows of 32 batches of 7
+	for again := range 2 {
+		summary, refused, err := s.run(t, lines(files))
+		require.NoError(t, err)
+		require.Empty(t, refused)
+		require.Equal(t, [4]int64{files, files, 2 * files, files}, [4]int64{summary.Lines, summary.Files, summary.Replicas, summary.Attached})
+		require.EqualValues(t, 10-10*again, summary.Datasets, "those that are there are not created")
+		require.Positive(t, summary.Rate(summary.Files))
+	}
+	for d := range files / 100 {
+		got := s.replicas(t, fmt.Sprintf("d%d", d))
+		require.Len(t, got, 100)
+		for _, states := range got {
+			require.Equal(t, map[string]string{"ONE": "AVAILABLE", "TWO": "UNAVAILABLE"}, states)
+		}
+	}
+}
+
+// An import that was cut off goes on where files, replicas and attachments are partly there.
+func TestImportOfWhatIsPartlyThere(t *testing.T) {
+	s := newSite(t)
+	_, _, err := s.run(t, lines(150))
+	require.NoError(t, err)
+	summary, refused, err := s.run(t, lines(250))
+	require.NoError(t, err)
+	require.Empty(t, refused)
+	require.Equal(t, [3]int64{250, 500, 1}, [3]int64{summary.Files, summary.Replicas, summary.Datasets})
+	require.Len(t, s.replicas(t, "d1"), 100)
+	require.Len(t, s.replicas(t, "d2"), 50)
+}
+
+// What is at fault is refused with its line, and nothing else is.
+func TestRefusals(t *testing.T) {
+	s := newSite(t)
+	require.NoError(t, s.AddDID(t.Context(), client.DIDName{Scope: "data", Name: "box"}, "CONTAINER"))
+	_, _, err := s.run(t, `{"scope":"data","name":"known","bytes":1,"replicas":[{"rse":"ONE"}]}`)
+	require.NoError(t, err)
+	at := `"replicas":[{"rse":"ONE"}]`
+	text := strings.Join([]string{
+		`{"scope":"data","name":"good1","bytes":1,` + at + `}`,
+		`{"scope":"data","name":"bad","bytes":1,"adler32":"xyz",` + at + `}`, // the whole request is malformed
+		``,
+		`{"scope":"data","name":"known","bytes":2,` + at + `}`,
+		`no JSON`,
+		`{"scope":"data","name":"misspelt","bytes":1,"adler":"0cc737eb",` + at + `}`,
+		`{"scope":"data","name":"nowhere","bytes":1}`,
+		`{"scope":"data","name":"boxed","bytes":1,` + at + `,"dataset":{"scope":"data","name":"box"}}`,
+		`{"scope":"data","name":"named","bytes":1,` + at + `,"dataset":{"scope":"data","name":"no name!"}}`,
+		`{"scope":"data","name":"good2","bytes":1,` + at + `,"dataset":{"scope":"data","name":"set"}}`,
+	}, "\n")
+	summary, refused, err := s.run(t, text)
+	require.NoError(t, err)
+	want := map[string]string{
+		"in:2: data:bad at ONE: ":             "adler32",
+		"in:4: data:known at ONE: ":           "known with 1 bytes, not 2",
+		"in:5: ":                              "not a line of an import",
+		"in:6: ":                              `unknown field "adler"`,
+		"in:7: ":                              "no replicas",
+		"in:8: data:boxed in data:box: ":      "forbidden",
+		"in:9: data:named in data:no name!: ": "InvalidObject",
+	}
+	require.Len(t, refused, len(want), "%q", refused)
+	for prefix, reason := range want {
+		found := ""
+		for _, r := range refused {
+			if strings.HasPrefix(r, prefix) {
+				found = r
+			}
+		}
+		require.Contains(t, found, reason, "%s: %q", prefix, refused)
+	}
+	require.EqualValues(t, 4, summary.Files)
+	require.Equal(t, map[string]map[string]string{"good2": {"ONE": "AVAILABLE"}}, s.replicas(t, "set"))
+}
+
+// A scope or an RSE that is missing ends the import at its line, unless it is to be created.
+func TestMissingPlaces(t *testing.T) {
+	s := newSite(t)
+	good := `{"scope":"data","name":"a","bytes":1,"replicas":[{"rse":"ONE"}],"dataset":{"scope":"data","name":"set"}}` + "\n"
+	for bad, want := range map[string]string{
+		`{"scope":"data","name":"b","bytes":1,"replicas":[{"rse":"THREE"}]}`:                                       "in:2: data:b: RSE THREE does not exist",
+		`{"scope":"new","name":"b","bytes":1,"replicas":[{"rse":"ONE"}]}`:                                          "in:2: new:b: scope new does not exist",
+		`{"scope":"data","name":"b","bytes":1,"replicas":[{"rse":"ONE"}],"dataset":{"scope":"sets","name":"set"}}`: "in:2: data:b: scope sets does not exist",
+	} {
+		summary, _, err := s.run(t, good+bad)
+		require.ErrorIs(t, err, ErrMissing)
+		require.ErrorContains(t, err, want)
+		require.EqualValues(t, 1, summary.Attached, "what stands before it is imported")
+		_, refused, err := s.run(t, good+bad, func(c *Config) { c.Create = true })
+		require.NoError(t, err)
+		require.Empty(t, refused)
+	}
+}
+
+// The lines of a listing can be imported elsewhere, where RSEs have other hosts: PFNs count at non-deterministic RSEs only.
+func TestListingRoundTrip(t *testing.T) {
+	from, to := newSite(t), newSite(t)
+	from.addRSE(t, "TAPE", false)
+	to.addRSE(t, "TAPE", false)
+	_, refused, err := from.run(t, lines(20)+
+		`{"scope":"data","name":"taped","bytes":5,"md5":"d41d8cd98f00b204e9800998ecf8427e","replicas":[{"rse":"TAPE","pfn":"davs://tape.example:443/d/x/y"}],`+
+		`"datasets":[{"scope":"data","name":"d0"}]}`)
+	require.NoError(t, err)
+	require.Empty(t, refused)
+	listing := from.listing(t, `{"dids":[{"scope":"data","name":"d0"}],"all_states":true}`)
+	require.Equal(t, 21, strings.Count(listing, "\n"))
+	_, refused, err = to.run(t, listing, func(c *Config) { c.Dataset = client.DIDName{Scope: "data", Name: "d0"} })
+	require.NoError(t, err)
+	require.Empty(t, refused)
+	require.Equal(t, listing, to.listing(t, `{"dids":[{"scope":"data","name":"d0"}],"all_states":true}`))
+}
+
+// listing asks for a listing as it is, without the ids of RSEs.
+func (s site) listing(t *testing.T, body string) string {
+	t.Helper()
+	login, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.urls[0]+"/auth/userpass", nil)
+	require.NoError(t, err)
+	login.Header = http.Header{"X-Rucio-Account": {"root"}, "X-Rucio-Username": {testcluster.User}, "X-Rucio-Password": {testcluster.Password}}
+	answer, err := http.DefaultClient.Do(login)
+	require.NoError(t, err)
+	answer.Body.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.urls[0]+"/replicas/list", strings.NewReader(body))
+	require.NoError(t, err)
+	r.Header.Set("X-Rucio-Auth-Token", answer.Header.Get("X-Rucio-Auth-Token"))
+	answer, err = http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer answer.Body.Close()
+	require.Equal(t, http.StatusOK, answer.StatusCode)
+	text, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	var b strings.Builder
+	for line := range strings.Lines(string(text)) {
+		for {
+			at := strings.Index(line, `"rse_id":"`)
+			if at < 0 {
+				break
+			}
+			end := strings.Index(line[at+10:], `",`)
+			line = line[:at] + line[at+10+end+2:]
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
+// Servers without room are asked again.
+func TestBusy(t *testing.T) {
+	s := newSite(t)
+	u, err := url.Parse(s.urls[0])
+	require.NoError(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(u)
+	var writes, busy atomic.Int64
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && writes.Add(1)%2 == 1 {
+			busy.Add(1)
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	summary, refused, err := s.run(t, lines(10), func(c *Config) { c.Targets = []string{front.URL} })
+	require.NoError(t, err)
+	require.Empty(t, refused)
+	require.EqualValues(t, 10, summary.Attached)
+	require.Positive(t, busy.Load())
+}
+
+// The end of the context ends the import with its error.
+func TestImportEndsWithContext(t *testing.T) {
+	s := newSite(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	in, out := io.Pipe()
+	go func() {
+		_, _ = io.WriteString(out, lines(100))
+		cancel()
+		_, _ = io.WriteString(out, lines(1))
+		out.Close()
+	}()
+	_, err := Run(ctx, Config{Targets: s.urls, User: testcluster.User, Password: testcluster.Password}, Source{"in", in})
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestWrongSettings(t *testing.T) {
+	for want, cfg := range map[string]Config{
+		"clients":     {Targets: []string{"http://h"}, Clients: 65},
+		"batch":       {Targets: []string{"http://h"}, Batch: -1},
+		"no target":   {},
+		"no base URL": {Targets: []string{"h:1"}},
+		"dataset":     {Targets: []string{"http://h"}, Dataset: client.DIDName{Scope: "a"}},
+	} {
+		_, err := Run(t.Context(), cfg)
+		require.ErrorIs(t, err, ErrConfig)
+		require.ErrorContains(t, err, want)
+	}
+}

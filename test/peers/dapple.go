@@ -39,7 +39,7 @@ func dapple(binary string) system {
 			return n, n.ready(ctx, "/readyz")
 		},
 		measure: func(ctx context.Context, n *nodes, w workload, d time.Duration) (httpload.Result, error) {
-			return runBench(ctx, n, w, bench.Config{Clients: w.clients, Duration: d})
+			return runBench(ctx, n, w, bench.Config{Clients: w.clients, Duration: d, Warmup: warmup})
 		},
 	}
 }
@@ -47,7 +47,7 @@ func dapple(binary string) system {
 // runBench runs one of dapple bench's workloads.
 func runBench(ctx context.Context, n *nodes, w workload, cfg bench.Config) (httpload.Result, error) {
 	cfg.Targets, cfg.User, cfg.Password = w.targets(n.urls), "bench", "bench"
-	cfg.Workload, cfg.Warmup = strings.TrimSuffix(w.name, "-half"), warmup
+	cfg.Workload = strings.TrimSuffix(w.name, "-half")
 	report, err := bench.Run(ctx, cfg)
 	if err == nil && w.half {
 		cfg.Rate = cmp.Or(report.RequestsPerSecond/2, 1)

@@ -10,11 +10,12 @@ import (
 	"dapple/internal/httpload"
 )
 
-// rucio is Rucio's server on PostgreSQL, from the tree of its source that RUCIO_SOURCE names. It has one server and one database.
+// rucio is Rucio's server on PostgreSQL, from the tree of its source that RUCIO_SOURCE names. It has one server and one database. It
+// deletes replicas for nobody with the generic permissions.
 func rucio(scripts string) (system, error) {
 	_, err := variable("RUCIO_SOURCE", "tree of Rucio's source")
 	return system{
-		name: "rucio", runs: []string{"register", "register-bulk", "lookup", "list", "state", "delete"}, slow: true,
+		name: "rucio", runs: []string{"register", "register-bulk", "lookup", "list", "state"}, slow: true,
 		start: func(ctx context.Context, folder string) (*nodes, error) {
 			addresses, err := freeAddresses(1)
 			if err != nil {

@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -36,9 +37,11 @@ loglevel = ERROR
 rucio_host = http://127.0.0.1:{port}
 auth_host = http://127.0.0.1:{port}
 [database]
-default = postgresql+psycopg://rucio@/rucio?host={socket}
+default = postgresql+psycopg://rucio@/rucio?host={sockets}
 pool_size = 20
 max_overflow = 20
+[cache]
+url = 127.0.0.1:{cache}
 [bootstrap]
 userpass_identity = bench
 userpass_pwd = bench
@@ -75,6 +78,8 @@ def missing():
             yield f"no Python module {module} (Debian's {package})"
     if not there("sqlalchemy") or int(importlib.import_module("sqlalchemy").__version__.split(".")[0]) < 2:
         yield "no SQLAlchemy 2 (PYTHONPATH may lead to it)"
+    if not shutil.which("memcached"):
+        yield "no memcached"
     if not binaries():
         yield "no PostgreSQL (Debian's postgresql)"
 
@@ -122,6 +127,17 @@ def database(folder):
         yield folder
 
 
+@contextlib.contextmanager
+def cache():
+    """A memcached, without which Rucio asks the database for everything anew; yields its port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    user = ["-u", "nobody"] if os.geteuid() == 0 else []
+    with process("memcached", "-l", "127.0.0.1", "-p", port, "-U", 0, *user):
+        yield port
+
+
 def stubs(folder):
     """Empty modules in the place of those that are not there."""
     for module in OPTIONAL:
@@ -136,9 +152,9 @@ def serve(port, folder):
     """Runs everything until the server ends."""
     folder.chmod(0o711)
     (folder / "postgres").mkdir()
-    with database(folder / "postgres") as sockets:
+    with database(folder / "postgres") as sockets, cache() as cached:
         config = folder / "rucio.cfg"
-        config.write_text(CONFIG.format(port=port, socket=sockets))
+        config.write_text(CONFIG.format(port=port, sockets=sockets, cache=cached))
         source = Path(os.environ["RUCIO_SOURCE"]).resolve() / "lib"
         path = [str(source), os.environ.get("PYTHONPATH", ""), str(stubs(folder / "stubs"))]
         env = {**os.environ, "RUCIO_CONFIG": str(config), "PYTHONPATH": ":".join(filter(None, path)), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"dapple/internal/httpload"
 )
 
 // comparison measures all systems with all workloads, round by round, one after another.
@@ -65,21 +67,31 @@ func (c *comparison) measure(ctx context.Context, s system, workloads []workload
 		if err != nil {
 			return fmt.Errorf("start %s: %w", s.name, err)
 		}
+		var failed []error
 		for _, w := range workloads {
 			result, err := s.measure(ctx, n, w, c.duration)
+			if err == nil && result.Requests == 0 {
+				err = fmt.Errorf("no request succeeded: %s", result.Example)
+			}
 			if err != nil {
-				return fmt.Errorf("%s %s: %w", s.name, w.name, err)
+				failed = append(failed, fmt.Errorf("%s %s: %w", s.name, w.name, err))
+				continue
 			}
-			f := figure{value: w.metric.of(result), p99: result.P99}
-			c.figures[cell{w.name, s.name}] = append(c.figures[cell{w.name, s.name}], f)
-			fmt.Fprintf(c.progress, "%s %s: %s %s, p99 %s ms\n", s.name, w.name, number(f.value), w.metric.unit, number(f.p99))
-			if result.Failed() > 0 || result.Rejected > 0 {
-				c.notes = append(c.notes, fmt.Sprintf("%s, %s: %d of %d requests failed and %d were rejected: %s",
-					s.name, w.name, result.Failed(), result.Requests+result.Failed(), result.Rejected, result.Example))
-			}
+			c.note(s, w, result)
 		}
-		return nil
+		return errors.Join(failed...)
 	})
+}
+
+// note keeps what a measurement came to.
+func (c *comparison) note(s system, w workload, result httpload.Result) {
+	at, f := cell{w.name, s.name}, figure{value: w.metric.of(result), p99: result.P99}
+	c.figures[at] = append(c.figures[at], f)
+	fmt.Fprintf(c.progress, "%s %s: %s %s, p99 %s ms\n", s.name, w.name, number(f.value), w.metric.unit, number(f.p99))
+	if result.Failed() > 0 || result.Rejected > 0 {
+		c.notes = append(c.notes, fmt.Sprintf("%s, %s: %d of %d requests failed and %d were rejected: %s",
+			s.name, w.name, result.Failed(), result.Requests+result.Failed(), result.Rejected, result.Example))
+	}
 }
 
 func (c *comparison) measureFloors(ctx context.Context) error {

@@ -28,7 +28,7 @@ func fake(name string, slow bool, rate float64, notes *[]string, runs ...string)
 				return httpload.Result{}, errors.New("it is broken")
 			}
 			rate++
-			return httpload.Result{RequestsPerSecond: rate, P50: rate, P99: 10 * rate}, nil
+			return httpload.Result{Requests: 1, RequestsPerSecond: rate, P50: rate, P99: 10 * rate}, nil
 		},
 	}
 }

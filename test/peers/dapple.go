@@ -12,7 +12,10 @@ import (
 	"dapple/internal/httpload"
 )
 
-const clusterSize = 3
+const (
+	clusterSize      = 3
+	deletedPerSecond = 30000 // at most: when no file is left the measurement ends early
+)
 
 // dapple is what this project makes.
 func dapple(binary string) system {
@@ -39,7 +42,11 @@ func dapple(binary string) system {
 			return n, n.ready(ctx, "/readyz")
 		},
 		measure: func(ctx context.Context, n *nodes, w workload, d time.Duration) (httpload.Result, error) {
-			return runBench(ctx, n, w, bench.Config{Clients: w.clients, Duration: d})
+			cfg := bench.Config{Clients: w.clients, Duration: d, Warmup: warmup}
+			if w.name == "delete" {
+				cfg.Files = int((d + warmup).Seconds() * deletedPerSecond)
+			}
+			return runBench(ctx, n, w, cfg)
 		},
 	}
 }
@@ -47,7 +54,7 @@ func dapple(binary string) system {
 // runBench runs one of dapple bench's workloads.
 func runBench(ctx context.Context, n *nodes, w workload, cfg bench.Config) (httpload.Result, error) {
 	cfg.Targets, cfg.User, cfg.Password = w.targets(n.urls), "bench", "bench"
-	cfg.Workload, cfg.Warmup = strings.TrimSuffix(w.name, "-half"), warmup
+	cfg.Workload = strings.TrimSuffix(w.name, "-half")
 	report, err := bench.Run(ctx, cfg)
 	if err == nil && w.half {
 		cfg.Rate = cmp.Or(report.RequestsPerSecond/2, 1)

@@ -13,6 +13,7 @@ import (
 type dispatcher struct {
 	n        *Node
 	local    chan struct{}   // a token for each group in this node's log
+	answered chan struct{}   // holds a token when one of these is over
 	remote   chan struct{}   // a token for each group on its way to the leader
 	failures atomic.Int32    // groups in a row that came back
 	epoch    context.Context // of the leader that they came back from
@@ -21,7 +22,10 @@ type dispatcher struct {
 
 // dispatch runs until the node ends.
 func (n *Node) dispatch() {
-	d := &dispatcher{n: n, local: make(chan struct{}, n.cfg.GroupsInFlight), remote: make(chan struct{}, n.cfg.ForwardsInFlight)}
+	d := &dispatcher{
+		n: n, local: make(chan struct{}, n.cfg.GroupsInFlight), remote: make(chan struct{}, n.cfg.ForwardsInFlight),
+		answered: make(chan struct{}, 1),
+	}
 	defer d.sending.Wait()
 	for n.ctx.Err() == nil {
 		d.step()
@@ -42,6 +46,7 @@ func (d *dispatcher) step() {
 	case v.leading && v.ready && v.open:
 		slots = d.local
 	case v.leading:
+		n.queue.relax()
 		d.wait(v, false)
 		return
 	default:
@@ -50,11 +55,16 @@ func (d *dispatcher) step() {
 			p.fail(errorf(command.CodeNotLeader, "this node does not lead"))
 		}
 		if v.leaderAddr == "" || s == nil {
+			n.queue.relax()
 			d.wait(v, true)
 			return
 		}
 	}
 	if k := d.failures.Load(); k > 0 && !n.sleep(jitter(min(10*time.Millisecond<<min(k, 6), 300*time.Millisecond)), v.changed) {
+		return
+	}
+	if v.leading && len(d.local) > 0 && !n.queue.worthEntry() {
+		d.gather(v)
 		return
 	}
 	select {
@@ -90,6 +100,16 @@ func (d *dispatcher) wait(v view, added bool) {
 	}
 	select {
 	case <-wake:
+	case <-v.changed:
+	case <-d.n.ctx.Done():
+	}
+}
+
+// gather lets commands come together while a group is in flight: each entry costs every node a sync.
+func (d *dispatcher) gather(v view) {
+	select {
+	case <-d.answered:
+	case <-d.n.queue.filled:
 	case <-v.changed:
 	case <-d.n.ctx.Done():
 	}
@@ -134,7 +154,10 @@ func (d *dispatcher) append(ps []*proposal, commands []command.Command) {
 		})
 	}
 	d.sending.Go(func() {
-		defer func() { <-d.local }()
+		defer func() {
+			<-d.local
+			signal(d.answered)
+		}()
 		for _, wait := range waits {
 			wait()
 		}

@@ -12,6 +12,7 @@ type proposal struct {
 	size      int
 	deadline  time.Time
 	forwarded bool          // another node's: its session and number came with it, and it is not sent again from here
+	added     time.Time     // to the queue, the first time
 	done      chan struct{} // closed when finished
 	onFinish  func(*proposal)
 

@@ -4,8 +4,23 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"dapple/command"
+)
+
+const (
+	// Commands stand in the queue when those that leave it have waited for standingAge. Where that has gone on for standingTime, new
+	// ones are refused until it is over: a queue that stands makes every answer late and none of them sooner. A burst or a stall of
+	// the disk is shorter than that.
+	standingAge  = 100 * time.Millisecond
+	standingTime = 500 * time.Millisecond
+	// So much may wait in any case.
+	standingCommands = 128
+	standingBytes    = 4 << 20
+	// A group of so much is worth a log entry of its own beside the one in flight.
+	worthCommands = 32
+	worthBytes    = 64 << 10
 )
 
 // queue holds proposals that wait to be sent. Its limits count every proposal until it is finished, also those that have
@@ -13,16 +28,30 @@ import (
 type queue struct {
 	maxCommands, maxBytes int
 	wake                  chan struct{} // holds a token when something was added
+	filled                chan struct{} // holds a token when what waits has become worth an entry
 
-	mu             sync.Mutex
-	own, forwarded []*proposal
+	mu    sync.Mutex
+	lanes []*lane // own proposals, then those of each other node that has some here
+	turn  int     // the lane that is next
+	count int     // of what waits
+	bytes int
+	stood time.Time // since when proposals stand, zero where they do not
 
 	// Not under mu: they go down while a proposal's own lock is held, and that one may be taken under mu.
-	commands, bytes atomic.Int64
+	unfinished, unfinishedBytes atomic.Int64
+}
+
+// lane holds the proposals of one node, which take turns with those of the others.
+type lane struct {
+	from command.SessionID // zero for this node's own
+	list []*proposal
 }
 
 func newQueue(maxCommands, maxBytes int) *queue {
-	return &queue{maxCommands: maxCommands, maxBytes: maxBytes, wake: make(chan struct{}, 1)}
+	return &queue{
+		maxCommands: maxCommands, maxBytes: maxBytes, lanes: []*lane{{}},
+		wake: make(chan struct{}, 1), filled: make(chan struct{}, 1),
+	}
 }
 
 // add takes a new proposal in, or returns a CodeQueueFull error.
@@ -34,24 +63,100 @@ func (q *queue) add(p *proposal) *Error {
 	if commands >= q.maxCommands || (commands > 0 && bytes+p.size > q.maxBytes) {
 		return errorf(command.CodeQueueFull, "%d commands of %d bytes are waiting", commands, bytes)
 	}
-	q.commands.Add(1)
-	q.bytes.Add(int64(p.size))
+	p.added = time.Now()
+	if (commands >= standingCommands || bytes >= standingBytes) && q.stands(p.added) {
+		return errorf(command.CodeQueueFull, "more is asked of the cluster than it does: %d commands of %d bytes are waiting", commands, bytes)
+	}
+	q.unfinished.Add(1)
+	q.unfinishedBytes.Add(int64(p.size))
 	p.onFinish = q.release
-	list := &q.own
-	if p.forwarded {
-		list = &q.forwarded
+	l := q.laneOf(p)
+	if len(l.list) > 2*q.maxCommands { // given up while nothing could be sent
+		q.drop(l, (*proposal).over)
 	}
-	if len(*list) > 2*q.maxCommands { // given up while nothing could be sent
-		*list = slices.DeleteFunc(*list, (*proposal).over)
+	l.list = append(l.list, p)
+	q.waits(p, 1)
+	signal(q.wake)
+	if q.isWorth() {
+		signal(q.filled)
 	}
-	*list = append(*list, p)
-	q.signal()
 	return nil
 }
 
+// stands reports whether proposals have stood in the queue for too long.
+func (q *queue) stands(now time.Time) bool {
+	return !q.stood.IsZero() && now.Sub(q.stood) > standingTime
+}
+
+// relax forgets that proposals stood: nothing could be sent, whoever would have asked for how much.
+func (q *queue) relax() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.stood = time.Time{}
+}
+
+// left takes note of how long the oldest of a group has waited.
+func (q *queue) left(ps []*proposal) {
+	if len(ps) == 0 {
+		return
+	}
+	now := time.Now()
+	oldest := now
+	for _, p := range ps {
+		if p.added.Before(oldest) {
+			oldest = p.added
+		}
+	}
+	switch {
+	case now.Sub(oldest) < standingAge:
+		q.stood = time.Time{}
+	case q.stood.IsZero():
+		q.stood = now
+	}
+}
+
+// laneOf returns the lane of a proposal, a new one where its node has none.
+func (q *queue) laneOf(p *proposal) *lane {
+	if !p.forwarded {
+		return q.lanes[0]
+	}
+	for _, l := range q.lanes[1:] {
+		if l.from == p.cmd.Session {
+			return l
+		}
+	}
+	l := &lane{from: p.cmd.Session}
+	q.lanes = append(q.lanes, l)
+	return l
+}
+
+func (q *queue) waits(p *proposal, times int) {
+	q.count += times
+	q.bytes += times * p.size
+}
+
+func (q *queue) drop(l *lane, condition func(*proposal) bool) {
+	l.list = slices.DeleteFunc(l.list, func(p *proposal) bool {
+		if !condition(p) {
+			return false
+		}
+		q.waits(p, -1)
+		return true
+	})
+}
+
+func (q *queue) isWorth() bool { return q.count >= worthCommands || q.bytes >= worthBytes }
+
+// worthEntry reports whether what waits is worth a log entry beside the one in flight.
+func (q *queue) worthEntry() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.isWorth()
+}
+
 func (q *queue) release(p *proposal) {
-	q.commands.Add(-1)
-	q.bytes.Add(int64(-p.size))
+	q.unfinished.Add(-1)
+	q.unfinishedBytes.Add(int64(-p.size))
 }
 
 // again puts own proposals back to the front.
@@ -61,55 +166,74 @@ func (q *queue) again(ps []*proposal) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.own = append(slices.Clone(ps), q.own...)
-	q.signal()
+	q.lanes[0].list = append(slices.Clone(ps), q.lanes[0].list...)
+	for _, p := range ps {
+		q.waits(p, 1)
+	}
+	signal(q.wake)
 }
 
-func (q *queue) signal() {
+func signal(c chan struct{}) {
 	select {
-	case q.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
-// take removes the next proposals, at most count of them and at most size bytes unless the first alone has more. Own and
-// forwarded ones take turns; own ones are left where own is false.
+// take removes the next proposals, at most count of them and at most size bytes unless the first alone has more. The nodes that
+// they came from take turns; own ones are left where own is false.
 func (q *queue) take(count, size int, own bool) []*proposal {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var taken []*proposal
 	bytes := 0
-	turn := false
 	for len(taken) < count {
-		turn = !turn
-		list := &q.forwarded
-		if own && len(q.own) > 0 && (turn || len(q.forwarded) == 0) {
-			list = &q.own
-		}
-		if len(*list) == 0 {
+		l := q.nextLane(own)
+		if l == nil {
 			break
 		}
-		p := (*list)[0]
+		p := l.list[0]
 		if len(taken) > 0 && bytes+p.size > size {
 			break
 		}
-		*list = (*list)[1:]
+		l.list = l.list[1:]
+		q.waits(p, -1)
 		bytes += p.size
 		taken = append(taken, p)
+		q.turn++
 	}
+	q.lanes = append(q.lanes[:1], slices.DeleteFunc(q.lanes[1:], func(l *lane) bool { return len(l.list) == 0 })...)
+	q.left(taken)
 	return taken
 }
 
+// nextLane returns the lane whose turn it is among those that have a proposal, nil for none.
+func (q *queue) nextLane(own bool) *lane {
+	for range q.lanes {
+		q.turn %= len(q.lanes)
+		if l := q.lanes[q.turn]; len(l.list) > 0 && (own || q.turn > 0) {
+			return l
+		}
+		q.turn++
+	}
+	return nil
+}
+
 // takeForwarded removes all forwarded proposals.
-func (q *queue) takeForwarded() []*proposal {
+func (q *queue) takeForwarded() (taken []*proposal) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	taken := q.forwarded
-	q.forwarded = nil
+	for _, l := range q.lanes[1:] {
+		for _, p := range l.list {
+			q.waits(p, -1)
+		}
+		taken = append(taken, l.list...)
+	}
+	q.lanes = q.lanes[:1]
 	return taken
 }
 
 // size returns the commands and bytes that are not finished.
 func (q *queue) size() (commands, bytes int) {
-	return int(q.commands.Load()), int(q.bytes.Load())
+	return int(q.unfinished.Load()), int(q.unfinishedBytes.Load())
 }

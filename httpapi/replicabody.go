@@ -138,7 +138,7 @@ func (s *itemScanner) field(i int, item *fileItem, key []byte) error {
 	case "if_version":
 		return s.versionField(i, item)
 	case "type", "rules", "error_message", "broken_rule_id", "broken_message":
-		return s.skip(0)
+		return s.skip()
 	default:
 		return s.invalid(i, "Additional properties are not allowed ('"+abridge(key)+"' was unexpected)")
 	}

@@ -103,7 +103,9 @@ func (s *childScanner) field(i int, item *fileItem, key []byte) error {
 	case fieldType:
 		return s.typeField()
 	case fieldMeta:
-		return s.metaField(item)
+		meta, err := s.metadata()
+		item.Meta = meta
+		return err
 	case fieldRules:
 		return s.skip()
 	case fieldBytes:
@@ -156,17 +158,18 @@ func (s *childScanner) typeField() error {
 	return err
 }
 
-// metaField reads metadata as metadataOf does: compact values, and a map also where it is empty.
-func (s *childScanner) metaField(item *fileItem) error {
-	item.Meta = map[string]string{}
-	return s.object(func(key []byte) error {
+// metadata reads the object of metadata that comes next, its values as compact JSON.
+func (s *jsonScanner) metadata() (map[string]string, error) {
+	meta := map[string]string{}
+	err := s.object(func(key []byte) error {
 		name := string(key)
 		value, err := s.raw()
 		if err == nil {
-			item.Meta[name], err = compactText(value)
+			meta[name], err = compactText(value)
 		}
 		return err
 	})
+	return meta, err
 }
 
 // compactText is compactJSON that copies what has no space to be left out.

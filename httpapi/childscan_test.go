@@ -138,6 +138,7 @@ func TestChildrenAsByEncodingJSON(t *testing.T) {
 			requireSameChildren(t, want, got)
 			if err == nil {
 				require.Equal(t, listLimit-len(want), left, tt.raw)
+				requireOldFields(t, []byte(tt.raw), got)
 			}
 			_, ok := scanChildren([]byte(tt.raw), listLimit, strict)
 			require.Equal(t, plain, ok, "strict %v: %s", strict, tt.raw)
@@ -213,6 +214,41 @@ func TestAttachmentBodies(t *testing.T) {
 	}
 }
 
+// oldFields are the texts and the metadata of an item as encoding/json alone reads them, for an item in which all are right.
+func oldFields(t *testing.T, item object) (texts [3]string, meta map[string]string) {
+	t.Helper()
+	for i, key := range []string{"scope", "name", "pfn"} {
+		if item.has(key) {
+			require.NoError(t, json.Unmarshal(item[key], &texts[i]))
+		}
+	}
+	if !item.has("meta") || string(item["meta"]) == "[]" {
+		return texts, nil
+	}
+	var values map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(item["meta"], &values))
+	meta = map[string]string{}
+	for key, value := range values {
+		var b bytes.Buffer
+		require.NoError(t, json.Compact(&b, value))
+		meta[key] = b.String()
+	}
+	return texts, meta
+}
+
+func requireOldFields(t *testing.T, raw []byte, children []*command.Child) {
+	t.Helper()
+	items, err := decodeItems[object](raw, "dids", listLimit)
+	require.NoError(t, err)
+	require.Len(t, children, len(items))
+	for i, item := range items {
+		texts, meta := oldFields(t, item)
+		f := children[i].File
+		require.Equal(t, texts, [3]string{f.Scope, f.Name, f.Pfn})
+		require.Equal(t, meta, f.Meta)
+	}
+}
+
 // Whatever the scanner reads, encoding/json reads alike.
 func FuzzChildren(f *testing.F) {
 	for _, tt := range childLists {
@@ -228,6 +264,7 @@ func FuzzChildren(f *testing.F) {
 			want, err := decodeChildren(raw, listLimit, strict)
 			require.NoError(t, err)
 			requireSameChildren(t, want, children)
+			requireOldFields(t, raw, want)
 		}
 		if names, ok := scanNames(raw, listLimit); ok {
 			want, err := decodeNames(raw, listLimit)

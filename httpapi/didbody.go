@@ -303,6 +303,10 @@ func metadataOf(item object) (map[string]string, error) {
 	if !item.has(key) || string(item[key]) == "[]" {
 		return nil, nil
 	}
+	scanner := jsonScanner{b: item[key]}
+	if meta, err := scanner.metadata(); err == nil {
+		return meta, nil
+	}
 	fields, err := item.optionalObject(key)
 	if err != nil {
 		return nil, err

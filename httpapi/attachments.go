@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"bytes"
-	"encoding/json"
 
 	"github.com/gin-gonic/gin"
 
@@ -12,7 +11,7 @@ import (
 
 // attach answers POST /dids/<scope>/<name>/dids.
 func (s *Server) attach(c *gin.Context) {
-	body, ok := s.decodeObject(c)
+	body, ok := s.decodeScanned(c)
 	if !ok {
 		return
 	}
@@ -31,11 +30,11 @@ func (s *Server) attach(c *gin.Context) {
 
 // attachMany answers POST /dids/attachments: a list of attachments, or an object with them and ignore_duplicate.
 func (s *Server) attachMany(c *gin.Context) {
-	raw, ok := s.decodeValue(c)
-	if !ok {
-		return
+	var attach *command.AttachDIDs
+	raw, err := s.readBody(c)
+	if err == nil {
+		attach, err = newAttachments(raw, s.limits.Items)
 	}
-	attach, err := newAttachments(raw, s.limits.Items)
 	switch {
 	case err != nil:
 		s.fail(c, err)
@@ -49,25 +48,9 @@ func (s *Server) attachMany(c *gin.Context) {
 	}
 }
 
-func newAttachments(raw json.RawMessage, limit int) (*command.AttachDIDs, error) {
+func newAttachments(raw []byte, limit int) (*command.AttachDIDs, error) {
 	attach := &command.AttachDIDs{Bulk: true}
-	switch raw[bytesBeforeValue(raw)] {
-	case '[':
-	case '{':
-		body, err := parseObject(raw)
-		if err != nil {
-			return nil, err
-		}
-		if raw, err = body.required("attachments"); err != nil {
-			return nil, err
-		}
-		if attach.IgnoreDuplicate, err = body.flexibleBool("ignore_duplicate", false); err != nil {
-			return nil, err
-		}
-	default:
-		return nil, catalogue.Errorf(command.CodeInvalidBody, "body must be a json dictionary or list")
-	}
-	items, err := decodeItems[object](raw, "attachments", limit)
+	items, err := attachmentItems(raw, attach, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +66,32 @@ func newAttachments(raw json.RawMessage, limit int) (*command.AttachDIDs, error)
 		attach.Attachments = append(attach.Attachments, a)
 	}
 	return attach, nil
+}
+
+// attachmentItems splits the body into attachments and reads what else is in it.
+func attachmentItems(raw []byte, attach *command.AttachDIDs, limit int) ([]object, error) {
+	scanner := jsonScanner{b: raw}
+	switch scanner.kind() {
+	case '[':
+		return objectsOfBody(raw, "value", "attachments", limit)
+	case '{':
+		body, err := scanObjectAs(raw, "value")
+		if err != nil {
+			return nil, err
+		}
+		list, err := body.required("attachments")
+		if err != nil {
+			return nil, err
+		}
+		if attach.IgnoreDuplicate, err = body.flexibleBool("ignore_duplicate", false); err != nil {
+			return nil, err
+		}
+		return objectsOf(list, "attachments", limit)
+	}
+	if err := checkJSON(raw, 0, "value"); err != nil {
+		return nil, err
+	}
+	return nil, catalogue.Errorf(command.CodeInvalidBody, "body must be a json dictionary or list")
 }
 
 // newAttachment reads what is to be attached; left counts down the children that a request may still name.
@@ -110,24 +119,19 @@ func newAttachment(item object, left *int) (*command.Attachment, error) {
 
 // detach answers DELETE /dids/<scope>/<name>/dids.
 func (s *Server) detach(c *gin.Context) {
-	body, ok := s.decodeObject(c)
+	body, ok := s.decodeScanned(c)
 	if !ok {
 		return
 	}
-	items, err := requiredItems[object](body, "dids", s.limits.Items)
+	dids, err := didNames(body, s.limits.Items, true)
 	if err != nil {
 		s.fail(c, err)
 		return
 	}
 	detach := &command.DetachDIDs{}
 	detach.Scope, detach.Name = didParam(c)
-	for _, item := range items {
-		scope, name, err := didName(item)
-		if err != nil {
-			s.fail(c, err)
-			return
-		}
-		detach.Children = append(detach.Children, &command.DIDName{Scope: scope, Name: name})
+	for _, did := range dids {
+		detach.Children = append(detach.Children, &command.DIDName{Scope: did.Scope, Name: did.Name})
 	}
 	if _, ok := s.propose(c, command.TypeDetachDIDs, detach); ok {
 		s.empty(c)
@@ -174,7 +178,7 @@ func (s *Server) listFilesOfMany(c *gin.Context) {
 	if _, ok := s.negotiate(c, typeLines); !ok {
 		return
 	}
-	body, ok := s.decodeObject(c)
+	body, ok := s.decodeScanned(c)
 	if !ok {
 		return
 	}

@@ -136,8 +136,12 @@ func (s *Server) growBody(c *gin.Context, body []byte, size int64) ([]byte, erro
 
 // decodeObject reads a body that must be a JSON object. Where it is not, the error is answered and ok is false.
 func (s *Server) decodeObject(c *gin.Context) (fields object, ok bool) {
-	raw, ok := s.decodeRaw(c, '{', "dictionary")
-	if !ok {
+	raw, err := s.readBody(c)
+	if err == nil {
+		err = checkJSON(raw, '{', "dictionary")
+	}
+	if err != nil {
+		s.fail(c, err)
 		return nil, false
 	}
 	return s.unmarshalObject(c, raw)
@@ -158,29 +162,6 @@ func (s *Server) decodeOptionalObject(c *gin.Context) (fields object, ok bool) {
 		return nil, false
 	}
 	return s.unmarshalObject(c, raw)
-}
-
-// decodeList reads a body that must be a JSON array; items are decoded with decodeItems. Where it is not, the error is
-// answered and ok is false.
-func (s *Server) decodeList(c *gin.Context) (raw json.RawMessage, ok bool) {
-	return s.decodeRaw(c, '[', "list")
-}
-
-// decodeValue reads a body that may be any JSON value.
-func (s *Server) decodeValue(c *gin.Context) (raw json.RawMessage, ok bool) {
-	return s.decodeRaw(c, 0, "value")
-}
-
-func (s *Server) decodeRaw(c *gin.Context, first byte, kind string) (json.RawMessage, bool) {
-	raw, err := s.readBody(c)
-	if err == nil {
-		err = checkJSON(raw, first, kind)
-	}
-	if err != nil {
-		s.fail(c, err)
-		return nil, false
-	}
-	return raw, true
 }
 
 // checkJSON sees that the bytes are one JSON value in UTF-8 that begins with the given byte.

@@ -31,7 +31,7 @@ func bodyServer(t *testing.T, limits Limits) (*testServer, *atomic.Int64) {
 	var err error
 	ts.resolver, err = newResolver([]route{
 		{post, "/x", func(c *gin.Context) { _, ok := ts.decodeObject(c); finish(c, ok) }, public},
-		{post, "/list", func(c *gin.Context) { _, ok := ts.decodeList(c); finish(c, ok) }, public},
+		{post, "/list", func(c *gin.Context) { _, ok := ts.decodeList(c, "items", 10); finish(c, ok) }, public},
 		{post, "/optional", func(c *gin.Context) { _, ok := ts.decodeOptionalObject(c); finish(c, ok) }, public},
 	})
 	require.NoError(t, err)

@@ -34,7 +34,19 @@ func didNames(body object, limit int, required bool) ([]catalogue.DIDName, error
 	if !required && !body.has("dids") {
 		return nil, nil
 	}
-	items, err := requiredItems[object](body, "dids", limit)
+	raw, err := body.required("dids")
+	if err != nil {
+		return nil, err
+	}
+	if names, ok := scanNames(raw, limit); ok {
+		return names, nil
+	}
+	return decodeNames(raw, limit)
+}
+
+// decodeNames reads a list of DIDs with encoding/json.
+func decodeNames(raw json.RawMessage, limit int) ([]catalogue.DIDName, error) {
+	items, err := decodeItems[object](raw, "dids", limit)
 	if err != nil {
 		return nil, err
 	}
@@ -48,11 +60,7 @@ func didNames(body object, limit int, required bool) ([]catalogue.DIDName, error
 }
 
 // newCollections reads the list of POST /dids.
-func newCollections(raw json.RawMessage, limit int) (*command.AddDIDs, error) {
-	items, err := decodeItems[object](raw, "dids", limit)
-	if err != nil {
-		return nil, err
-	}
+func newCollections(items []object, limit int) (*command.AddDIDs, error) {
 	add, left := &command.AddDIDs{Bulk: true}, limit
 	for _, item := range items {
 		scope, name, err := didName(item)
@@ -174,11 +182,23 @@ func onlyKeys(what string, item object, known ...string) error {
 // newChildren reads DIDs that are to be attached; left counts down what a request may still name. strict refuses unknown keys, and
 // null for what has a type.
 func newChildren(raw json.RawMessage, left *int, strict bool) ([]*command.Child, error) {
-	items, err := decodeItems[object](raw, "dids", *left)
+	children, ok := scanChildren(raw, *left, strict)
+	if !ok {
+		var err error
+		if children, err = decodeChildren(raw, *left, strict); err != nil {
+			return nil, err
+		}
+	}
+	*left -= len(children)
+	return children, nil
+}
+
+// decodeChildren is newChildren with encoding/json: it reads what scanChildren does not, and has the words of the refusals.
+func decodeChildren(raw json.RawMessage, limit int, strict bool) ([]*command.Child, error) {
+	items, err := decodeItems[object](raw, "dids", limit)
 	if err != nil {
 		return nil, err
 	}
-	*left -= len(items)
 	children := make([]*command.Child, len(items))
 	for i, item := range items {
 		if children[i], err = newChild(item, strict); err != nil {
@@ -242,11 +262,18 @@ func checkChildType(item object) error {
 	if err != nil {
 		return err
 	}
-	switch t {
-	case "", "DATASET", "CONTAINER", "FILE", "F":
+	if knownChildType(t) {
 		return nil
 	}
 	return catalogue.Errorf(command.CodeInvalidObject, "Problem validating dids: '%.40s' is no type of DIDs", t)
+}
+
+func knownChildType(t string) bool {
+	switch t {
+	case "", "DATASET", "CONTAINER", "FILE", "F":
+		return true
+	}
+	return false
 }
 
 func checksum(item object, key string, pattern *regexp.Regexp) (string, error) {
@@ -275,6 +302,10 @@ func metadataOf(item object) (map[string]string, error) {
 	const key = "meta"
 	if !item.has(key) || string(item[key]) == "[]" {
 		return nil, nil
+	}
+	scanner := jsonScanner{b: item[key]}
+	if meta, err := scanner.metadata(); err == nil {
+		return meta, nil
 	}
 	fields, err := item.optionalObject(key)
 	if err != nil {

@@ -94,7 +94,7 @@ func collectionSizes(c *gin.Context, v View, scope, name string, d *catalogue.DI
 
 // addDID answers POST /dids/<scope>/<name>.
 func (s *Server) addDID(c *gin.Context) {
-	body, ok := s.decodeObject(c)
+	body, ok := s.decodeScanned(c)
 	if !ok {
 		return
 	}
@@ -114,11 +114,11 @@ func (s *Server) addDIDs(c *gin.Context) {
 	if _, ok := s.negotiate(c, typeJSON); !ok {
 		return
 	}
-	raw, ok := s.decodeList(c)
+	items, ok := s.decodeList(c, "dids", s.limits.Items)
 	if !ok {
 		return
 	}
-	add, err := newCollections(raw, s.limits.Items)
+	add, err := newCollections(items, s.limits.Items)
 	switch {
 	case err != nil:
 		s.fail(c, err)

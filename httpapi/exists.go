@@ -1,30 +1,18 @@
 package httpapi
 
 import (
-	"encoding/json"
 	"slices"
+	"strconv"
 
 	"github.com/gin-gonic/gin"
 
 	"dapple/catalogue"
-	"dapple/command"
 )
-
-// existsAnswer is one line of the answer to POST /replicas/exists.
-type existsAnswer struct {
-	Scope  string `json:"scope"`
-	Name   string `json:"name"`
-	Exists bool   `json:"exists"`
-	// Type is that of a DID that exists.
-	Type string `json:"type,omitempty"`
-	// RSEs are those that have an available replica of a file, within the expression where there is one.
-	RSEs *[]string `json:"rses,omitempty"`
-}
 
 // checkExistence tells of many DIDs whether they exist, and of files where, in the order in which they were asked for. Each is
 // one read of the store.
 func (s *Server) checkExistence(c *gin.Context) {
-	body, ok := s.decodeObject(c)
+	body, ok := s.decodeScanned(c)
 	if !ok {
 		return
 	}
@@ -45,14 +33,11 @@ func (s *Server) checkExistence(c *gin.Context) {
 		if err != nil {
 			return err
 		}
+		lines := existenceLines{dids: catalogue.NewDIDReader(v), chosen: chosen}
 		for _, did := range dids {
-			answer, err := existence(v, did, chosen)
-			if err != nil {
-				return err
-			}
-			line, err := json.Marshal(answer)
+			b, err := lines.appendLine(st.open(), did)
 			if err == nil {
-				err = st.item([]byte(did.String()), append(append(st.open(), line...), '\n'))
+				err = st.item(lines.idOf(did), b)
 			}
 			if err != nil {
 				return err
@@ -79,26 +64,50 @@ func rsesOf(v View, expression string) (map[uint32]string, error) {
 	return names, err
 }
 
-func existence(v View, did catalogue.DIDName, chosen map[uint32]string) (existsAnswer, error) {
-	answer := existsAnswer{Scope: did.Scope, Name: did.Name}
-	d, err := catalogue.GetDID(v, did.Scope, did.Name)
-	if code := codeOf(err); code == command.CodeDIDNotFound || code == command.CodeScopeNotFound {
-		return answer, nil
-	}
+// existenceLines writes the lines of an answer by hand, since there are thousands. What it needs for one it uses again for the next.
+type existenceLines struct {
+	dids   *catalogue.DIDReader
+	chosen map[uint32]string // names of the RSEs to tell of, by number
+	rses   []string
+	id     []byte
+}
+
+// appendLine appends what is known of a DID. A file comes with the RSEs, within the expression where there is one, that have an
+// available replica of it.
+func (l *existenceLines) appendLine(b []byte, did catalogue.DIDName) ([]byte, error) {
+	d, found, err := l.dids.Load(did.Scope, did.Name)
 	if err != nil {
-		return answer, err
+		return b, err
 	}
-	answer.Exists, answer.Type = true, d.Type.String()
-	if d.Type != catalogue.TypeFile {
-		return answer, nil
-	}
-	rses := []string{}
-	for i := range d.Replicas {
-		if name, wanted := chosen[d.Replicas[i].RSE]; wanted && d.Replicas[i].State == catalogue.StateAvailable {
-			rses = append(rses, name)
+	b = appendJSONString(append(b, `{"scope":`...), did.Scope)
+	b = appendJSONString(append(b, `,"name":`...), did.Name)
+	b = strconv.AppendBool(append(b, `,"exists":`...), found)
+	if found {
+		b = appendJSONString(append(b, `,"type":`...), d.Type.String())
+		if d.Type == catalogue.TypeFile {
+			b = l.appendRSEs(append(b, `,"rses":[`...), d.Replicas)
 		}
 	}
-	slices.Sort(rses)
-	answer.RSEs = &rses
-	return answer, nil
+	return append(b, '}', '\n'), nil
+}
+
+// appendRSEs appends the RSEs of available replicas in the order of their names, and the end of the list.
+func (l *existenceLines) appendRSEs(b []byte, replicas []catalogue.Replica) []byte {
+	l.rses = l.rses[:0]
+	for i := range replicas {
+		if name, wanted := l.chosen[replicas[i].RSE]; wanted && replicas[i].State == catalogue.StateAvailable {
+			l.rses = append(l.rses, name)
+		}
+	}
+	slices.Sort(l.rses)
+	for i, name := range l.rses {
+		b = appendJSONString(comma(b, i), name)
+	}
+	return append(b, ']')
+}
+
+// idOf returns what tells the line of a DID from others, valid until the next call.
+func (l *existenceLines) idOf(did catalogue.DIDName) []byte {
+	l.id = append(append(append(l.id[:0], did.Scope...), ':'), did.Name...)
+	return l.id
 }

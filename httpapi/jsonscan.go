@@ -13,6 +13,8 @@ type jsonScanner struct {
 	b   []byte
 	at  int
 	bad bool
+	// depth is how many objects and arrays are open.
+	depth int
 }
 
 // errJSON says that bytes are no JSON.
@@ -43,6 +45,24 @@ func (s *jsonScanner) take(ch byte) bool {
 	return true
 }
 
+// enter passes over the bracket that opens an object or an array.
+func (s *jsonScanner) enter(bracket byte) error {
+	if s.depth >= maxJSONDepth || !s.take(bracket) {
+		return s.fail()
+	}
+	s.depth++
+	return nil
+}
+
+// leave passes over the bracket that closes the innermost object or array, and returns false where another byte comes.
+func (s *jsonScanner) leave(bracket byte) bool {
+	if !s.take(bracket) {
+		return false
+	}
+	s.depth--
+	return true
+}
+
 func (s *jsonScanner) fail() error {
 	s.bad = true
 	return errJSON
@@ -58,10 +78,10 @@ func (s *jsonScanner) end() error {
 
 // object calls field for every field of the object that comes next; field reads the value. The key is valid until then.
 func (s *jsonScanner) object(field func(key []byte) error) error {
-	if !s.take('{') {
-		return s.fail()
+	if err := s.enter('{'); err != nil {
+		return err
 	}
-	if s.take('}') {
+	if s.leave('}') {
 		return nil
 	}
 	for {
@@ -76,7 +96,7 @@ func (s *jsonScanner) object(field func(key []byte) error) error {
 		if err := field(key); err != nil {
 			return err
 		}
-		if s.take('}') {
+		if s.leave('}') {
 			return nil
 		}
 		if !s.take(',') {
@@ -87,17 +107,17 @@ func (s *jsonScanner) object(field func(key []byte) error) error {
 
 // array calls item for every item of the array that comes next; item reads it.
 func (s *jsonScanner) array(item func(i int) error) error {
-	if !s.take('[') {
-		return s.fail()
+	if err := s.enter('['); err != nil {
+		return err
 	}
-	if s.take(']') {
+	if s.leave(']') {
 		return nil
 	}
 	for i := 0; ; i++ {
 		if err := item(i); err != nil {
 			return err
 		}
-		if s.take(']') {
+		if s.leave(']') {
 			return nil
 		}
 		if !s.take(',') {
@@ -153,22 +173,19 @@ func (s *jsonScanner) escaped(start, i int) ([]byte, error) {
 func (s *jsonScanner) raw() (json.RawMessage, error) {
 	s.kind()
 	start := s.at
-	if err := s.skip(0); err != nil {
+	if err := s.skip(); err != nil {
 		return nil, err
 	}
 	return json.RawMessage(s.b[start:s.at]), nil
 }
 
 // skip passes over the value that comes next.
-func (s *jsonScanner) skip(depth int) error {
-	if depth > maxJSONDepth {
-		return s.fail()
-	}
+func (s *jsonScanner) skip() error {
 	switch s.kind() {
 	case '{':
-		return s.object(func([]byte) error { return s.skip(depth + 1) })
+		return s.object(func([]byte) error { return s.skip() })
 	case '[':
-		return s.array(func(int) error { return s.skip(depth + 1) })
+		return s.array(func(int) error { return s.skip() })
 	case '"':
 		_, err := s.bytes()
 		return err

@@ -245,7 +245,7 @@ func newSetMetadata(body object, limit int) (*command.SetMetadata, error) {
 // getMetadataOfMany answers POST /dids/bulkmeta. DIDs that do not exist are left out, or, where metadata is inherited, have
 // none.
 func (s *Server) getMetadataOfMany(c *gin.Context) {
-	body, ok := s.decodeObject(c)
+	body, ok := s.decodeScanned(c)
 	if !ok {
 		return
 	}

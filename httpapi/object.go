@@ -46,12 +46,25 @@ func (o object) requiredString(key string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return decodeField[string](raw, key, "a string")
+	return decodeText(raw, key)
 }
 
 // optionalString returns a string, "" where the key is missing or null.
 func (o object) optionalString(key string) (string, error) {
-	return optionalField(o, key, "a string", "")
+	if !o.has(key) {
+		return "", nil
+	}
+	return decodeText(o[key], key)
+}
+
+// decodeText is decodeField for strings: nearly all are plain, and lists have thousands.
+func decodeText(raw json.RawMessage, key string) (string, error) {
+	if scanner := (jsonScanner{b: raw}); scanner.kind() == '"' {
+		if text, err := scanner.bytes(); err == nil && scanner.end() == nil {
+			return string(text), nil
+		}
+	}
+	return decodeField[string](raw, key, "a string")
 }
 
 // optionalBool returns a boolean, or absent where the key is missing or null.
@@ -109,6 +122,12 @@ func decodeStrings(raw json.RawMessage, what string, limit int) ([]string, error
 
 // optionalObject returns an object, nil where the key is missing or null.
 func (o object) optionalObject(key string) (object, error) {
+	if o.has(key) {
+		scanner := jsonScanner{b: o[key]}
+		if fields, err := scanner.fields(); err == nil && scanner.end() == nil {
+			return fields, nil
+		}
+	}
 	return optionalField[object](o, key, "an object", nil)
 }
 

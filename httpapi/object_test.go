@@ -131,3 +131,20 @@ func TestDecodeItems(t *testing.T) {
 	_, err = requiredItems[file](object{}, "files", 3)
 	require.Equal(t, command.CodeMissingKey, codeOf(err))
 }
+
+// Texts and objects are read as encoding/json reads them, and refused in the same words.
+func TestFieldsAsByEncodingJSON(t *testing.T) {
+	for _, raw := range []string{
+		`"x"`, ` "x" `, `""`, `"\u0061\n\"\\/é"`, `"\ud800"`, `null`, `5`, `true`, `[]`, `["x"]`, `{}`, `{"a":1,"a":[ 2 ]}`, `{"a":null,"\u0062":{"c":{}}}`,
+	} {
+		o := object{"k": json.RawMessage(raw)}
+		text, err := o.requiredString("k")
+		wantText, wantErr := decodeField[string](o["k"], "k", "a string")
+		require.Equal(t, wantErr, err, raw)
+		require.Equal(t, wantText, text, raw)
+		fields, err := o.optionalObject("k")
+		wantFields, wantErr := optionalField[object](o, "k", "an object", nil)
+		require.Equal(t, wantErr, err, raw)
+		require.Equal(t, wantFields, fields, raw)
+	}
+}

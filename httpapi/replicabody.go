@@ -23,26 +23,35 @@ func (s *Server) decodeScanned(c *gin.Context) (fields object, ok bool) {
 }
 
 // scanObject splits a body that must be a JSON object into its fields.
-func scanObject(raw []byte) (object, error) {
-	fields := object{}
+func scanObject(raw []byte) (object, error) { return scanObjectAs(raw, "dictionary") }
+
+// scanObjectAs is scanObject with what errors call the body.
+func scanObjectAs(raw []byte, kind string) (object, error) {
 	scanner := jsonScanner{b: raw}
-	err := scanner.object(func(key []byte) error {
-		value, err := scanner.raw()
-		if err == nil {
-			fields[string(key)] = value
-		}
-		return err
-	})
+	fields, err := scanner.fields()
 	if err == nil {
 		err = scanner.end()
 	}
 	if err == nil {
 		return fields, nil
 	}
-	if err = checkJSON(raw, '{', "dictionary"); err == nil {
-		err = catalogue.Errorf(command.CodeInvalidJSON, "cannot decode json parameter dictionary")
+	if err = checkJSON(raw, '{', kind); err == nil {
+		err = catalogue.Errorf(command.CodeInvalidJSON, "cannot decode json parameter %s", kind)
 	}
 	return nil, err
+}
+
+// fields reads the object that comes next; of a key that is there twice the last counts. The values alias the input.
+func (s *jsonScanner) fields() (object, error) {
+	fields := object{}
+	err := s.object(func(key []byte) error {
+		value, err := s.raw()
+		if err == nil {
+			fields[string(key)] = value
+		}
+		return err
+	})
+	return fields, err
 }
 
 // itemFields are the keys that an item of a list of DIDs may have; others are refused, as the schema of the API wants it.
@@ -54,6 +63,13 @@ const (
 	fieldBytes
 	fieldState
 	fieldVersion
+	// Those of children only.
+	fieldAdler32
+	fieldMD5
+	fieldPFN
+	fieldType
+	fieldMeta
+	fieldRules
 )
 
 // fileItem is one item of a list of files or DIDs. Of the strings only scope and name must be there.
@@ -138,7 +154,7 @@ func (s *itemScanner) field(i int, item *fileItem, key []byte) error {
 	case "if_version":
 		return s.versionField(i, item)
 	case "type", "rules", "error_message", "broken_rule_id", "broken_message":
-		return s.skip(0)
+		return s.skip()
 	default:
 		return s.invalid(i, "Additional properties are not allowed ('"+abridge(key)+"' was unexpected)")
 	}

@@ -124,10 +124,11 @@ func second[T any](_ T, err error) error { return err }
 func third[T, U any](_ T, _ U, err error) error { return err }
 
 func TestScannerDepth(t *testing.T) {
-	for depth, ok := range map[int]bool{100: true, maxJSONDepth + 10: false} {
-		raw := `{"a":` + strings.Repeat("[", depth) + strings.Repeat("]", depth) + `}`
+	for depth, ok := range map[int]bool{100: true, maxJSONDepth - 1: true, maxJSONDepth: false, maxJSONDepth + 10: false} {
+		raw := `{"b":[[],{}],"a":` + strings.Repeat("[", depth) + strings.Repeat("]", depth) + `}`
 		_, err := scanObject([]byte(raw))
 		require.Equal(t, ok, err == nil, "depth %d", depth)
+		require.Equal(t, ok, json.Valid([]byte(raw)), "depth %d", depth)
 	}
 }
 

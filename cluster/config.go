@@ -87,7 +87,7 @@ type Config struct {
 	GroupsInFlight   int // entries that the leader has in work at a time: 2
 	ForwardsInFlight int // calls with commands to the leader at a time: 4
 	MaxCommand       int // bytes of one command's payload: 8 MiB
-	LogBytes         int // size at which the log is cut, about: 512 MiB
+	LogBytes         int // size at which the log is cut, about: 64 MiB
 
 	SnapshotInterval time.Duration // how often Raft looks, at most twice as long, whether the log is to be cut: 10 s
 }
@@ -117,7 +117,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.GroupsInFlight, 2)
 	setDefault(&c.ForwardsInFlight, 4)
 	setDefault(&c.MaxCommand, 8<<20)
-	setDefault(&c.LogBytes, 512<<20)
+	setDefault(&c.LogBytes, 64<<20)
 	setDefault(&c.SnapshotInterval, 10*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

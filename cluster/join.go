@@ -185,9 +185,36 @@ func (n *Node) admit(ctx context.Context, q joinMessage) (command.Code, joinAnsw
 			return command.CodeNotLeader, ok, err
 		}
 	}
+	n.cutLog(r)
 	n.log.Info("taking in a learner", "member", q.ServerID, "address", q.Address)
 	err := n.change(addServer(r, id, address, raft.Nonvoter))
 	return command.CodeNotLeader, ok, err
+}
+
+// replayBytes is the size of the log from which on a node without state had better get a snapshot: to apply a byte of the log takes
+// some fifty times as long as to copy one of the state (docs/capacity.md).
+const replayBytes = 4 << 20
+
+// joinTrailing is how many entries stay behind the snapshot that is taken for a new member: members that follow are not as far behind.
+const joinTrailing = 64
+
+// cutLog takes a snapshot where the log still has everything from its beginning, so that Raft does not let a new member replay it.
+// Where that fails the member replays.
+func (n *Node) cutLog(r *raft.Raft) {
+	first, err := n.store.FirstIndex()
+	if err != nil || first > 1 || n.store.fileBytes() < replayBytes {
+		return
+	}
+	have := r.ReloadableConfig()
+	short := have
+	short.TrailingLogs = joinTrailing
+	if err = r.ReloadConfig(short); err == nil {
+		err = n.change(r.Snapshot())
+		err = errors.Join(err, r.ReloadConfig(have))
+	}
+	if err != nil {
+		n.log.Warn("the log was not cut for a new member", "error", err)
+	}
 }
 
 func removedMessage(q joinMessage, old []raft.Server) string {

@@ -19,6 +19,7 @@ const raftStoreName = "raft.db"
 // logStore is Raft's log and stable store in one file. It times each append and knows the mean size of an entry.
 type logStore struct {
 	*raftboltdb.BoltStore
+	path    string
 	seconds prometheus.Observer
 
 	mu      sync.Mutex
@@ -36,7 +37,7 @@ func openLogStore(dir string, seconds prometheus.Observer) (*logStore, error) {
 	if err != nil {
 		return nil, fmt.Errorf("raft store %s: %w", path, err)
 	}
-	return &logStore{BoltStore: bolt, seconds: seconds}, nil
+	return &logStore{BoltStore: bolt, path: path, seconds: seconds}, nil
 }
 
 // removeLogStore removes the file of a store that is closed.
@@ -84,6 +85,15 @@ func (s *logStore) meanEntry() float64 {
 	return s.mean
 }
 
+// fileBytes returns the size of the store's file, 0 where it cannot be told.
+func (s *logStore) fileBytes() int64 {
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
 // term returns the current term that the store holds, 0 for none.
 func (s *logStore) term() (uint64, error) {
 	term, err := s.GetUint64([]byte("CurrentTerm"))
@@ -102,12 +112,14 @@ func (s *logStore) first() float64 {
 	return float64(index)
 }
 
+// So many entries stay behind a snapshot at the least and at the most.
+const leastEntries, mostEntries = 1 << 10, 1 << 20
+
 // entriesFor returns how many entries of a mean size make half of limit bytes: so many stay behind a snapshot, and after so
 // many more the next one is due.
 func entriesFor(limit int, mean float64) uint64 {
-	const least, most = 1 << 10, 1 << 20
 	if mean <= 0 {
 		return 8 << 10
 	}
-	return uint64(min(max(float64(limit)/2/mean, least), most))
+	return uint64(min(max(float64(limit)/2/mean, leastEntries), mostEntries))
 }

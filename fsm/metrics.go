@@ -28,6 +28,8 @@ type metrics struct {
 	commitKeys   prometheus.Histogram
 	commands     *prometheus.CounterVec
 	installed    prometheus.Counter
+	flushSeconds prometheus.Histogram
+	sentBytes    prometheus.Counter
 	views        openViews
 	// byCommand keeps the counters that have been looked up; apply alone uses it.
 	byCommand map[commandOutcome]prometheus.Counter
@@ -63,6 +65,12 @@ func newMetrics() *metrics {
 			Namespace: "dapple", Subsystem: "fsm", Name: "snapshots_installed_total",
 			Help: "Snapshots of other nodes that became this node's state.",
 		}),
+		flushSeconds: histogram("snapshot_seconds", "Time of one snapshot of this node's state, which is a flush.",
+			prometheus.ExponentialBuckets(0.005, 2, 13)),
+		sentBytes: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "dapple", Subsystem: "fsm", Name: "snapshot_sent_bytes_total",
+			Help: "Bytes of snapshots sent to other nodes.",
+		}),
 		byCommand: map[commandOutcome]prometheus.Counter{},
 	}
 }
@@ -89,7 +97,7 @@ func (s *metrics) batch(entries []*raft.Log, took time.Duration) {
 func (s *metrics) committed(keys int) { s.commitKeys.Observe(float64(keys)) }
 
 func (s *metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{s.applySeconds, s.batchEntries, s.entryBytes, s.commitKeys, s.commands, s.installed}
+	return []prometheus.Collector{s.applySeconds, s.batchEntries, s.entryBytes, s.commitKeys, s.commands, s.installed, s.flushSeconds, s.sentBytes}
 }
 
 // collector reads the machine and its store whenever it is asked.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -27,7 +28,7 @@ func (m *Machine) Snapshot() (raft.FSMSnapshot, error) {
 		s.release()
 		return nil, err
 	}
-	return &flush{m: m, store: s, done: flushed}, nil
+	return &flush{m: m, store: s, done: flushed, began: time.Now()}, nil
 }
 
 // flush is raft's snapshot of the machine: there is nothing to write, only to wait for.
@@ -35,6 +36,7 @@ type flush struct {
 	m     *Machine
 	store *store
 	done  <-chan struct{}
+	began time.Time // for the metrics alone
 }
 
 // Persist implements raft.FSMSnapshot: it waits for the flush and tells the sink that the snapshot is the store itself.
@@ -47,7 +49,11 @@ func (f *flush) Persist(to raft.SnapshotSink) error {
 	if err := f.m.awaitFlush(f.done); err != nil {
 		return err
 	}
-	return s.markLocal()
+	if err := s.markLocal(); err != nil {
+		return err
+	}
+	f.m.stats.flushSeconds.Observe(time.Since(f.began).Seconds())
+	return nil
 }
 
 // Release implements raft.FSMSnapshot.
@@ -207,6 +213,7 @@ func (m *Machine) openCheckpoint() (*raft.SnapshotMeta, io.ReadCloser, error) {
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("checkpoint: %w", err), m.folder.remove(name))
 	}
+	pack.sent = m.stats.sentBytes
 	c := &checkpoint{m: m, name: name, pack: pack}
 	if err := m.streams.add(c); err != nil {
 		return nil, nil, errors.Join(err, m.folder.remove(name))

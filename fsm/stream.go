@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // A snapshot travels as a header and the files of a checkpoint, one after the other:
@@ -100,6 +101,7 @@ type packer struct {
 	file  vfs.File
 	left  int64
 	sum   hash.Hash32
+	sent  prometheus.Counter // bytes of files; nil where nobody counts
 }
 
 // newPacker lists a folder that does not change any more.
@@ -154,6 +156,9 @@ func (p *packer) Read(b []byte) (int, error) {
 			n, err := p.file.Read(b[:min(int64(len(b)), p.left)])
 			p.sum.Write(b[:n])
 			p.left -= int64(n)
+			if p.sent != nil {
+				p.sent.Add(float64(n))
+			}
 			if n == 0 && errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF // the file is shorter than it was
 			}

@@ -65,7 +65,7 @@ type tuning struct {
 	HeartbeatTimeout    time.Duration `help:"A follower that hears nothing of its leader for so long starts an election. 0 is the built-in default."`
 	ElectionTimeout     time.Duration `help:"A candidate that is not elected in so long tries again. 0 is the built-in default."`
 	LeaseTimeout        time.Duration `help:"A leader that hears nothing of a majority for so long steps down. 0 is the built-in default."`
-	LogBytes            int           `help:"Size of Raft's log at which it is cut, about. 0 is the built-in default, 512 MiB."`
+	LogBytes            int           `help:"Size of Raft's log at which it is cut, about. 0 is the built-in default, 64 MiB."`
 	ExpiryInterval      time.Duration `default:"10s" help:"How often the leader looks for temporary unavailability that has ended."`
 	ChangesMaxAge       time.Duration `default:"168h" help:"How long changes are kept for GET /changes. Set it alike on all nodes: the leader's counts."`
 	ChangesMaxBytes     int64         `default:"268435456" help:"How many bytes of changes are kept. Set it alike on all nodes."`

@@ -1,6 +1,7 @@
 package system
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"sync/atomic"
@@ -51,6 +52,37 @@ func TestWipedNodeComesBack(t *testing.T) {
 	}
 	c.requireEqualDigests(root)
 	require.Equal(t, files, root.at(follower).filesUsed(t, "BACK"))
+}
+
+// TestNewcomerNeedNotReplay wipes a follower of a cluster whose log goes back to its beginning: the leader cuts it, for to copy the
+// state takes a small part of the time that replaying takes.
+func TestNewcomerNeedNotReplay(t *testing.T) {
+	c := newCluster(t, 3)
+	c.start()
+	root := login(t, c.nodes[0])
+	root.prepare(t, "new", "NEW")
+	const commands, files = 120, 1000
+	for i := range commands {
+		names := make([]string, files)
+		for k := range names {
+			names[k] = fmt.Sprintf("run%06d/%x.root", i, sha256.Sum256([]byte{byte(i), byte(k), byte(k >> 8)}))
+		}
+		root.must(t, http.MethodPost, "/replicas", registration("NEW", "new", names...), http.StatusCreated)
+	}
+	leader := c.leader(root, c.nodes...)
+	require.LessOrEqual(t, leader.metric("dapple_raft_first_index"), 1.0, "the log was cut before")
+	follower := c.nodes[0]
+	if follower == leader {
+		follower = c.nodes[1]
+	}
+	follower.terminate()
+	follower.wipe()
+	follower.start()
+	c.waitReady(follower)
+	c.waitVoters(root.at(leader), 3)
+	require.NotZero(t, follower.metric("dapple_fsm_snapshots_installed_total"), "it replayed the log")
+	c.requireEqualDigests(root)
+	require.Equal(t, commands*files, root.at(follower).filesUsed(t, "NEW"))
 }
 
 // TestCatchUpAfter100000Writes kills a node, makes 100,000 writes and starts it again.

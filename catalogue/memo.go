@@ -109,9 +109,21 @@ func (l *ReplicaList) listedRSEOf(id uint32) (*listedRSE, error) {
 	if m == nil || l.only != nil {
 		return produce()
 	}
-	key := listedKey{id, strings.Join(l.q.Schemes, ","), l.q.Domain, l.q.Site, l.q.IgnoreAvailability}
-	if len(key.schemes)+len(key.domain)+len(key.site) > memoText {
+	schemes, ok := joinSchemes(l.q.Schemes)
+	if !ok || len(schemes)+len(l.q.Domain)+len(l.q.Site) > memoText {
 		return produce()
 	}
+	key := listedKey{id, schemes, l.q.Domain, l.q.Site, l.q.IgnoreAvailability}
 	return recall(m, &m.listed, key, produce)
+}
+
+// joinSchemes makes one text of schemes, another one for each list. A client may send anything for a scheme: for a list that could be taken
+// for another one ok is false.
+func joinSchemes(schemes []string) (joined string, ok bool) {
+	for _, scheme := range schemes {
+		if scheme == "" || strings.Contains(scheme, ",") {
+			return "", false
+		}
+	}
+	return strings.Join(schemes, ","), true
 }

@@ -77,3 +77,18 @@ func benchSetup(b *testing.B, tx *MemTx) {
 		b.Fatal(err)
 	}
 }
+
+// BenchmarkPFN makes the path and the PFN of one file at a deterministic RSE.
+func BenchmarkPFN(b *testing.B) {
+	protocol := newListedProtocol(&Protocol{
+		Scheme: "davs", Hostname: "one.example", Port: 443, Prefix: "/dav", Impl: "rucio.rse.protocols.gfal.Default",
+	}, DomainWAN)
+	var paths pathCache
+	b.ReportAllocs()
+	for b.Loop() {
+		paths.reset("data24", "run000001/some.project.stream.file.00000001.root")
+		if pfn := protocol.pfn(&paths.texts, paths.make(algorithmHash)); len(pfn) == 0 {
+			b.Fatal("no PFN")
+		}
+	}
+}

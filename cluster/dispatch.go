@@ -63,15 +63,7 @@ func (d *dispatcher) step() {
 	if k := d.failures.Load(); k > 0 && !n.sleep(jitter(min(10*time.Millisecond<<min(k, 6), 300*time.Millisecond)), v.changed) {
 		return
 	}
-	if v.leading && len(d.local) > 0 && !n.queue.worthEntry() {
-		d.gather(v)
-		return
-	}
-	select {
-	case slots <- struct{}{}:
-	case <-v.changed:
-		return
-	case <-n.ctx.Done():
+	if !d.enter(v, slots) {
 		return
 	}
 	ps := n.queue.take(n.cfg.GroupCommands, n.cfg.GroupBytes, s != nil)
@@ -103,6 +95,21 @@ func (d *dispatcher) wait(v view, added bool) {
 	case <-v.changed:
 	case <-d.n.ctx.Done():
 	}
+}
+
+// enter takes a slot for a group. It returns false where something has changed meanwhile and the step is to begin anew.
+func (d *dispatcher) enter(v view, slots chan<- struct{}) bool {
+	if v.leading && len(d.local) > 0 && !d.n.queue.worthEntry() {
+		d.gather(v)
+		return false
+	}
+	select {
+	case slots <- struct{}{}:
+		return true
+	case <-v.changed:
+	case <-d.n.ctx.Done():
+	}
+	return false
 }
 
 // gather lets commands come together while a group is in flight: each entry costs every node a sync.

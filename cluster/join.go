@@ -14,8 +14,8 @@ import (
 	"dapple/transport"
 )
 
-// joinTime bounds one attempt to join: two changes of the membership, each a write of the log.
-const joinTime = 10 * time.Second
+// joinTime bounds one attempt to join: a flush where the log is cut, and two changes of the membership, each a write of the log.
+const joinTime = 20 * time.Second
 
 // join asks members of a cluster to take this node in as a learner. It returns true when the node file names the cluster,
 // which is written only after the leader has committed the new membership: the old incarnation of this name is out by then.
@@ -205,6 +205,8 @@ func (n *Node) cutLog(r *raft.Raft) {
 	if err != nil || first > 1 || n.store.fileBytes() < replayBytes {
 		return
 	}
+	n.tuning.Lock()
+	defer n.tuning.Unlock()
 	have := r.ReloadableConfig()
 	short := have
 	short.TrailingLogs = joinTrailing

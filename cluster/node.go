@@ -40,6 +40,7 @@ type Node struct {
 	once   sync.Once // of failed
 
 	membership sync.Mutex // one change of the membership at a time
+	tuning     sync.Mutex // of the bounds of Raft's log; within membership where both are held
 
 	mu      sync.Mutex
 	meta    meta
@@ -303,6 +304,10 @@ func (n *Node) watchHealth() {
 
 // tuneLog sets the counts of entries that bound the log by its bytes.
 func (n *Node) tuneLog(r *raft.Raft) {
+	if !n.tuning.TryLock() {
+		return // the log is being cut for a new member
+	}
+	defer n.tuning.Unlock()
 	want := entriesFor(n.cfg.LogBytes, n.store.meanEntry())
 	have := r.ReloadableConfig()
 	if d := float64(want) / float64(have.TrailingLogs); d > 0.9 && d < 1.1 {

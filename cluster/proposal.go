@@ -12,7 +12,7 @@ type proposal struct {
 	size      int
 	deadline  time.Time
 	forwarded bool          // another node's: its session and number came with it, and it is not sent again from here
-	added     time.Time     // to the queue, the first time
+	added     time.Time     // to the queue, the last time; under the queue's mu
 	done      chan struct{} // closed when finished
 	onFinish  func(*proposal)
 

@@ -95,11 +95,8 @@ func (q *queue) relax() {
 	q.stood = time.Time{}
 }
 
-// left takes note of how long the oldest of a group has waited.
+// left takes note of how long the oldest of a group has waited. An empty group tells that nothing does.
 func (q *queue) left(ps []*proposal) {
-	if len(ps) == 0 {
-		return
-	}
 	now := time.Now()
 	oldest := now
 	for _, p := range ps {
@@ -168,6 +165,7 @@ func (q *queue) again(ps []*proposal) {
 	defer q.mu.Unlock()
 	q.lanes[0].list = append(slices.Clone(ps), q.lanes[0].list...)
 	for _, p := range ps {
+		p.added = time.Now() // the time until now is not the queue's
 		q.waits(p, 1)
 	}
 	signal(q.wake)

@@ -70,3 +70,14 @@ func TestFewCommandsMayStand(t *testing.T) {
 	q.stood = time.Now().Add(-time.Hour)
 	ownProposal(t, q, 10)
 }
+
+// What stood is over when nothing waits any more: the next burst is not refused for it.
+func TestStandingEndsWithTheQueue(t *testing.T) {
+	q := newQueue(10000, 1<<30)
+	p := ownProposal(t, q, 10)
+	p.added = time.Now().Add(-2 * standingAge)
+	q.take(1, 1<<20, true)
+	require.False(t, q.stood.IsZero())
+	q.take(1, 1<<20, true)
+	require.True(t, q.stood.IsZero())
+}

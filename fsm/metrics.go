@@ -94,6 +94,12 @@ func (s *metrics) batch(entries []*raft.Log, took time.Duration) {
 	}
 }
 
+// flushing times a snapshot of this node's state; what it returns is called at the end.
+func (s *metrics) flushing() (done func()) {
+	started := time.Now()
+	return func() { s.flushSeconds.Observe(time.Since(started).Seconds()) }
+}
+
 func (s *metrics) committed(keys int) { s.commitKeys.Observe(float64(keys)) }
 
 func (s *metrics) collectors() []prometheus.Collector {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -28,7 +27,7 @@ func (m *Machine) Snapshot() (raft.FSMSnapshot, error) {
 		s.release()
 		return nil, err
 	}
-	return &flush{m: m, store: s, done: flushed, began: time.Now()}, nil
+	return &flush{m: m, store: s, done: flushed, observe: m.stats.flushing()}, nil
 }
 
 // flush is raft's snapshot of the machine: there is nothing to write, only to wait for.
@@ -36,7 +35,8 @@ type flush struct {
 	m     *Machine
 	store *store
 	done  <-chan struct{}
-	began time.Time // for the metrics alone
+	// observe tells the metrics that it is over.
+	observe func()
 }
 
 // Persist implements raft.FSMSnapshot: it waits for the flush and tells the sink that the snapshot is the store itself.
@@ -52,7 +52,7 @@ func (f *flush) Persist(to raft.SnapshotSink) error {
 	if err := s.markLocal(); err != nil {
 		return err
 	}
-	f.m.stats.flushSeconds.Observe(time.Since(f.began).Seconds())
+	f.observe()
 	return nil
 }
 

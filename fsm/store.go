@@ -26,12 +26,15 @@ const storeFormat = pebble.FormatValueSeparation
 // apply must not stall while a memtable rotates.
 const (
 	memTableCount     = 8
-	l0CompactAt       = 4
+	l0CompactAt       = 8
 	l0StopAt          = 1000
 	blockBytes        = 16 << 10
 	indexBlockBytes   = 256 << 10
 	bloomBitsPerKey   = 10
 	maxCompactionJobs = 4
+	// baseBytes is the size of the level that level 0 goes into. A catalogue below it has one level under level 0: to fill one of
+	// 3,000,000 replicas in datasets took 17 % less of the processor than with 64 MiB and level 0 compacted at 4 (BenchmarkApplyLoad).
+	baseBytes = 512 << 20
 )
 
 type storeOptions struct {
@@ -64,6 +67,7 @@ func openStore(f *folder, name string, o storeOptions) (*store, error) {
 		MemTableStopWritesThreshold: memTableCount,
 		L0CompactionThreshold:       l0CompactAt,
 		L0StopWritesThreshold:       l0StopAt,
+		LBaseMaxBytes:               baseBytes,
 		CompactionConcurrencyRange: func() (lower, upper int) {
 			return 1, min(maxCompactionJobs, max(2, runtime.GOMAXPROCS(0)/2))
 		},

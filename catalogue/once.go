@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math"
 )
 
 // Answer is what a request with a key was answered, kept for those who ask again.
@@ -55,8 +56,12 @@ func PutAnswer(tx Tx, account string, key []byte, a Answer) error {
 	return nil
 }
 
-// ForgetAnswers removes a few answers that have expired. None is kept that expires before from; the return value is the next from.
+// ForgetAnswers removes a few answers that have expired. None is kept that expires before from; the return value is the next from. It
+// reads nothing where from is later than now.
 func ForgetAnswers(tx Tx, from, now int64) (int64, error) {
+	if from > now {
+		return from, nil
+	}
 	var expired [][]byte
 	err := tx.Scan(onceExpiryFrom(from), onceExpiryFrom(now+1), func(key, _ []byte) (bool, error) {
 		expired = append(expired, bytes.Clone(key))
@@ -75,9 +80,20 @@ func ForgetAnswers(tx Tx, from, now int64) (int64, error) {
 		tx.Delete(key)
 	}
 	if len(expired) < expiredAtOnce {
-		from = now
+		return nextExpiry(tx, now+1)
 	}
 	return from, nil
+}
+
+// nextExpiry returns when the first answer expires that does so at a time or later, math.MaxInt64 for none.
+func nextExpiry(v View, from int64) (next int64, err error) {
+	next = math.MaxInt64
+	err = v.Scan(onceExpiryFrom(from), prefixEnd([]byte{tableOnceExpiry}), func(key, _ []byte) (bool, error) {
+		at, _, err := parseNumber(key[1:])
+		next = int64(at)
+		return false, err
+	})
+	return next, err
 }
 
 func appendAnswer(b []byte, a Answer) []byte {

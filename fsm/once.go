@@ -82,6 +82,7 @@ func (m *Machine) keepAnswer(account string, carried *command.Once, result comma
 	if err != nil {
 		return err
 	}
+	m.onceFrom = min(m.onceFrom, now+window)
 	m.onceFrom, err = catalogue.ForgetAnswers(m.overlay, m.onceFrom, now)
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -78,12 +79,15 @@ func New(cfg Config) (*Client, error) {
 	cfg.Attempts, cfg.Timeout = cmp.Or(cfg.Attempts, 8), cmp.Or(cfg.Timeout, 30*time.Second)
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, TLSClientConfig: cfg.TLS, MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute,
-		ResponseHeaderTimeout: cfg.Timeout, ForceAttemptHTTP2: true,
+		DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, ResponseHeaderTimeout: cfg.Timeout, ForceAttemptHTTP2: true,
 	}
 	c.cfg, c.http = cfg, &http.Client{Transport: transport}
 	c.tokens.token = cfg.Token
 	return c, nil
 }
+
+// dialTimeout bounds one attempt to reach a node: another may be there.
+const dialTimeout = 5 * time.Second
 
 // Close ends idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }

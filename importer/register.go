@@ -31,7 +31,7 @@ func byRSE(items []*item, size int) []batch {
 		for _, replica := range i.replicas {
 			o := current[replica.rse]
 			if o == nil || len(batches[o.at].items) >= size || o.names[name] {
-				o = &open{len(batches), make(map[client.DIDName]bool, min(size, len(items)))}
+				o = &open{len(batches), map[client.DIDName]bool{}}
 				current[replica.rse] = o
 				batches = append(batches, batch{rse: replica.rse})
 			}

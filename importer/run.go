@@ -151,7 +151,10 @@ func (r *importRun) read(ctx context.Context, n int, visit func(*item)) error {
 			continue
 		}
 		i.source, i.line = n, number
-		if err := r.settle(ctx, i); err != nil {
+		if err := r.settle(ctx, i); isRefusal(err) { // of a scope or an RSE that was to be made
+			r.tally.refuse(Refusal{Source: source.Name, Line: number, Item: i.did(), Err: err})
+			continue
+		} else if err != nil {
 			return fmt.Errorf("%s:%d: %s: %w", source.Name, number, i.did(), err)
 		}
 		visit(i)

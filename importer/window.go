@@ -13,10 +13,10 @@ import (
 func (r *importRun) window(ctx context.Context, items []*item) error {
 	registered := &registry{there: make(map[*item]bool, len(items))}
 	err := each(ctx, r, byRSE(items, r.cfg.Batch), func(ctx context.Context, b batch) error { return r.register(ctx, b, registered) })
+	r.tally.files.Add(int64(len(registered.there)))
 	if err != nil {
 		return err
 	}
-	r.tally.files.Add(int64(len(registered.there)))
 	pairs, datasets := memberships(items, registered.there)
 	refused := &refusals{by: map[client.DIDName]error{}}
 	err = each(ctx, r, r.unknown(datasets), func(ctx context.Context, d client.DIDName) error { return r.addDataset(ctx, d, refused) })

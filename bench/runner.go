@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"dapple/internal/httpload"
 )
@@ -45,16 +44,4 @@ func (p *plan) clients(shared *passes) (clients []httpload.Client) {
 		clients = append(clients, httpload.Client{Target: target, Generate: p.workload.generate(p, i), Prepare: shared.preparing(target)})
 	}
 	return clients
-}
-
-// pause waits, and returns early with the error of a context that ends.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

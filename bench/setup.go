@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"dapple/client"
+	"dapple/internal/httpload"
 )
 
 const (
@@ -161,7 +162,7 @@ func (p *plan) awaitMarker(ctx context.Context, target string) error {
 		if !errors.Is(err, client.ErrNotFound) {
 			return err
 		}
-		if pause(ctx, 50*time.Millisecond) != nil {
+		if httpload.Pause(ctx, 50*time.Millisecond) != nil {
 			return err
 		}
 	}

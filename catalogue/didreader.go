@@ -10,7 +10,7 @@ package catalogue
 type DIDReader struct {
 	v      View
 	scopes scopeIDs
-	key    []byte
+	loader didLoader
 	did    DID
 }
 
@@ -23,10 +23,16 @@ func (r *DIDReader) Load(scope, name string) (*DID, bool, error) {
 	if err != nil || !found {
 		return nil, false, err
 	}
-	ref := didRef{id, name}
-	r.key = appendRef(append(r.key[:0], tableDID), ref)
-	if found, err = loadDIDAt(r.v, r.key, ref, &r.did); err != nil || !found {
+	if found, err = r.loader.load(r.v, didRef{id, name}, &r.did); err != nil || !found {
 		return nil, false, err
 	}
 	return &r.did, true, nil
+}
+
+// didLoader is loadDIDInto for many DIDs: it reuses the key.
+type didLoader struct{ key []byte }
+
+func (l *didLoader) load(v View, ref didRef, d *DID) (bool, error) {
+	l.key = appendRef(append(l.key[:0], tableDID), ref)
+	return loadDIDAt(v, l.key, ref, d)
 }

@@ -101,7 +101,7 @@ type ReplicaList struct {
 	row             ListedFile
 	d, zip          DID
 	paths           pathCache
-	key             []byte // of the last DID that was read
+	loader          didLoader
 }
 
 // NewReplicaList checks a query. Of the DIDs, those that are unknown are left out; where none is known, the error is
@@ -192,8 +192,7 @@ func (l *ReplicaList) Show(files []ListedRef, visit func(*ListedFile) (more bool
 
 // load is loadDIDInto for this list.
 func (l *ReplicaList) load(ref didRef, d *DID) (bool, error) {
-	l.key = appendRef(append(l.key[:0], tableDID), ref)
-	return loadDIDAt(l.v, l.key, ref, d)
+	return l.loader.load(l.v, ref, d)
 }
 
 // file lists the file in l.d, which was asked for by name.

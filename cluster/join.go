@@ -191,8 +191,8 @@ func (n *Node) admit(ctx context.Context, q joinMessage) (command.Code, joinAnsw
 	return command.CodeNotLeader, ok, err
 }
 
-// replayBytes is the size of the log from which on a node without state had better get a snapshot: to apply a byte of the log takes
-// some fifty times as long as to copy one of the state (docs/capacity.md).
+// replayBytes is the size of the log from which on a node without state had better get a snapshot: replaying takes many times as long as
+// copying what comes of it (docs/capacity.md).
 const replayBytes = 4 << 20
 
 // joinTrailing is how many entries stay behind the snapshot that is taken for a new member: members that follow are not as far behind.

@@ -21,7 +21,7 @@ type shot struct {
 	refs    atomic.Int64
 }
 
-// release gives back what shots.acquire took.
+// release gives back what Machine.shot returned.
 func (s *shot) release() error {
 	if s.refs.Add(-1) > 0 {
 		return nil
@@ -37,7 +37,7 @@ type shots struct {
 	current *shot
 }
 
-// acquire returns a shot of the state as it stands, which stays open until release.
+// shot returns a shot of the state as it stands, which stays open until release.
 func (m *Machine) shot() (*shot, error) {
 	m.shots.mu.Lock()
 	defer m.shots.mu.Unlock()

@@ -89,9 +89,8 @@ func openStore(f *folder, name string, o storeOptions) (*store, error) {
 	return s, nil
 }
 
-// compression compresses all levels but the first, and cheaply. What is in level 0 is soon written again: of bulk registration compressing
-// it took some percent of the processor. Zstd in the last level took 10 % more, and each read that misses the cache waits for it. A level
-// that is not compressed holds fewer keys for its size, which makes compactions into the next one dearer than compressing is.
+// compression compresses all levels but the first, and cheaply. What is in level 0 is soon written again. Zstd in the last level took 10 %
+// more of the processor in bulk registration, and each read that misses the cache waits for it (docs/performance.md).
 func compression() pebble.DBCompressionSettings {
 	settings := pebble.UniformDBCompressionSettings(block.FastestCompression)
 	settings.Name = "AllButFirst"

@@ -122,14 +122,14 @@ func (c *runner) run(ctx context.Context, s *schedule) {
 		if !at.Before(s.measured) {
 			c.record.add(at, done, r.Items, o)
 		}
-		if s.rate == 0 && pause(ctx, min(o.pause(), s.end.Sub(done))) != nil {
+		if s.rate == 0 && Pause(ctx, min(o.pause(), s.end.Sub(done))) != nil {
 			return
 		}
 	}
 }
 
-// pause waits, and returns early with the error of a context that ends.
-func pause(ctx context.Context, d time.Duration) error {
+// Pause waits, and returns early with the error of a context that ends.
+func Pause(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ctx.Err()
 	}

@@ -46,7 +46,7 @@ func (s *schedule) turn(ctx context.Context) (time.Time, bool) {
 		s.taken.Add(-1)
 		return at, false
 	}
-	return at, pause(ctx, at.Sub(now)) == nil
+	return at, Pause(ctx, at.Sub(now)) == nil
 }
 
 // unsent returns how many requests of a fixed rate were due before the end and never sent.

@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 
@@ -131,6 +132,9 @@ func (a *attacher) attachTo(r *command.Attachment) error {
 
 // eachOnce leaves one of children with the same name, the last one at the place of the first.
 func eachOnce(children []*command.Child) []*command.Child {
+	if ascending(children) {
+		return children
+	}
 	once := make([]*command.Child, 0, len(children))
 	places := make(map[DIDName]int, len(children))
 	for _, c := range children {
@@ -143,6 +147,17 @@ func eachOnce(children []*command.Child) []*command.Child {
 		once = append(once, c)
 	}
 	return once
+}
+
+// ascending reports whether every child's name is above the one before, so that none comes twice.
+func ascending(children []*command.Child) bool {
+	for i := 1; i < len(children); i++ {
+		a, b := children[i-1].GetFile(), children[i].GetFile()
+		if cmp.Or(cmp.Compare(a.GetScope(), b.GetScope()), cmp.Compare(a.GetName(), b.GetName())) >= 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // attachToDataset checks every file before it attaches the first, so that what is missing is told before what is there twice.
@@ -175,7 +190,7 @@ func (a *attacher) attachToDataset(parent *changedDID, name DIDName, children []
 
 // attachOnce attaches a DID that is not attached yet; one that is there is skipped or refused with the code.
 func (a *attacher) attachOnce(parent, child *changedDID, twice command.Code, name DIDName) error {
-	there, err := a.attached(edge{parent.ref, child.ref})
+	there, err := a.attached(parent, child.ref)
 	switch {
 	case err != nil:
 		return err
@@ -347,7 +362,7 @@ func (a *attacher) markArchive(archive *changedDID) error {
 	if err != nil {
 		return err
 	}
-	for _, ref := range append(parents, a.parents[archive.ref]...) {
+	for _, ref := range append(parents, a.newParents()[archive.ref]...) {
 		parent, err := a.load(ref)
 		if err == nil && parent == nil {
 			_, err = mustLoadDID(a.v, ref)

@@ -14,10 +14,9 @@ type didChanges struct {
 	issuer uint32 // the account's number
 
 	dids    map[didRef]*changedDID
-	order   []*changedDID       // as they were first read
-	edges   map[edge]bool       // of collections: true is to be attached, false to be detached
-	parents map[didRef][]didRef // that this command attaches a DID to
-	written []edge              // the keys of edges in the order of the request
+	order   []*changedDID // as they were first read
+	edges   map[edge]bool // of collections: true is to be attached, false to be detached
+	written []edge        // the keys of edges in the order of the request
 	packed  map[edge]bool
 	archive []edge // the keys of packed in the order of the request
 	names   scopeNames
@@ -30,6 +29,7 @@ type changedDID struct {
 	did     *DID
 	changed bool
 	isNew   bool
+	empty   bool            // what is stored of it holds nothing
 	meta    []MetadataEntry // to be set
 	planned []MetadataEntry // that the registration of a new file sets
 	events  int64           // to be added to what a dataset's files have together
@@ -45,7 +45,7 @@ func newDIDChanges(v View, at Stamp) (*didChanges, error) {
 	}
 	return &didChanges{
 		v: v, at: at, issuer: issuer.ID,
-		dids: map[didRef]*changedDID{}, edges: map[edge]bool{}, parents: map[didRef][]didRef{}, packed: map[edge]bool{},
+		dids: map[didRef]*changedDID{}, edges: map[edge]bool{}, packed: map[edge]bool{},
 		names: scopeNames{}, scopes: map[string]uint32{},
 	}, nil
 }
@@ -80,7 +80,7 @@ func (c *didChanges) load(ref didRef) (*changedDID, error) {
 	if err != nil || !found {
 		return nil, err
 	}
-	return c.remember(&changedDID{ref: ref, did: d}), nil
+	return c.remember(&changedDID{ref: ref, did: d, empty: d.Length == 0}), nil
 }
 
 func (c *didChanges) remember(d *changedDID) *changedDID {
@@ -101,7 +101,7 @@ func (c *didChanges) must(scope, name string) (*changedDID, error) {
 // add makes a new DID, which must not exist yet.
 func (c *didChanges) add(ref didRef, d *DID) *changedDID {
 	d.Created, d.Updated, d.Revision = c.at.Time, c.at.Time, c.at.Revision
-	return c.remember(&changedDID{ref: ref, did: d, changed: true, isNew: true})
+	return c.remember(&changedDID{ref: ref, did: d, changed: true, isNew: true, empty: true})
 }
 
 // touch marks a DID as changed by this command.
@@ -111,8 +111,9 @@ func (c *didChanges) touch(d *changedDID) {
 }
 
 // attached reports whether a DID is in a collection as far as this command has got.
-func (c *didChanges) attached(e edge) (bool, error) {
-	if attached, known := c.edges[e]; known {
+func (c *didChanges) attached(parent *changedDID, child didRef) (bool, error) {
+	e := edge{parent.ref, child}
+	if attached, known := c.edges[e]; known || parent.empty {
 		return attached, nil
 	}
 	_, found, err := c.v.Get(attachmentKey(e.parent, e.child))
@@ -131,7 +132,6 @@ func (c *didChanges) attach(parent, child *changedDID) error {
 		c.written = append(c.written, e)
 	}
 	c.edges[e] = true
-	c.parents[child.ref] = append(c.parents[child.ref], parent.ref)
 	parent.did.countChild(child.did)
 	parent.did.Archive = parent.did.Archive || child.did.Archive
 	c.touch(parent)
@@ -179,7 +179,18 @@ func (c *didChanges) inArchive(e edge) (bool, error) {
 
 // ancestors returns every collection above a DID, with those of this command.
 func (c *didChanges) ancestors(ref didRef) (map[didRef]bool, error) {
-	return c.above(ref, parentsPrefix, c.parents)
+	return c.above(ref, parentsPrefix, c.newParents())
+}
+
+// newParents returns, by child, what this command attaches it to.
+func (c *didChanges) newParents() map[didRef][]didRef {
+	parents := map[didRef][]didRef{}
+	for _, e := range c.written {
+		if c.edges[e] {
+			parents[e.child] = append(parents[e.child], e.parent)
+		}
+	}
+	return parents
 }
 
 // archivesAbove returns every archive that a file is in, directly or in another, with those of this command.

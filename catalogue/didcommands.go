@@ -165,7 +165,7 @@ func (c *didChanges) detachChild(parent *changedDID, parentName, childName DIDNa
 	}
 	attached := false
 	if child != nil {
-		if attached, err = c.attached(edge{parent.ref, child.ref}); err != nil {
+		if attached, err = c.attached(parent, child.ref); err != nil {
 			return err
 		}
 	}

@@ -186,6 +186,9 @@ func (d *dispatcher) forward(v view, ps []*proposal, commands []command.Command)
 		}
 		for i, p := range ps {
 			if err := outcomes[i].err; err != nil {
+				if err.Code == command.CodeQueueFull {
+					n.queue.leaderRefused()
+				}
 				d.bounce(ps[i:i+1], err.Code != command.CodeUnknownOutcome && err.Code != command.CodeInternal, err)
 				continue
 			}

@@ -25,6 +25,15 @@ func (n *Node) Propose(ctx context.Context, t command.Type, issuer string, paylo
 	return r, nil
 }
 
+// Admit returns nil where this node takes in commands now, and otherwise the CodeQueueFull error that Propose would return at once: what
+// is costly to read need not be read first. The error is an *Error.
+func (n *Node) Admit() error {
+	if err := n.queue.admit(); err != nil {
+		return err
+	}
+	return nil
+}
+
 func (n *Node) propose(ctx context.Context, t command.Type, issuer string, payload []byte) (command.Result, *Error) {
 	if len(payload) > n.cfg.MaxCommand {
 		return command.Result{}, errorf(command.CodeTooLarge, "the command has %d bytes, %d are allowed", len(payload), n.cfg.MaxCommand)

@@ -13,11 +13,13 @@ const (
 	// Commands stand in the queue when those that leave it have waited for standingAge. Where that has gone on for standingTime, new
 	// ones are refused until it is over: a queue that stands makes every answer late and none of them sooner. A burst or a stall of
 	// the disk is shorter than that.
-	standingAge  = 100 * time.Millisecond
+	standingAge  = 50 * time.Millisecond
 	standingTime = 500 * time.Millisecond
 	// So much may wait in any case.
-	standingCommands = 128
-	standingBytes    = 4 << 20
+	standingCommands = 256
+	standingBytes    = 2 << 20
+	// leaderPause is how long a node takes no commands in after the leader has refused some of it because its queue stands.
+	leaderPause = 50 * time.Millisecond
 	// A group of so much is worth a log entry of its own beside the one in flight.
 	worthCommands = 32
 	worthBytes    = 64 << 10
@@ -36,6 +38,8 @@ type queue struct {
 	count int     // of what waits
 	bytes int
 	stood time.Time // since when proposals stand, zero where they do not
+	// refused is when the leader last refused proposals of this node because its own queue was full.
+	refused time.Time
 
 	// Not under mu: they go down while a proposal's own lock is held, and that one may be taken under mu.
 	unfinished, unfinishedBytes atomic.Int64
@@ -54,18 +58,42 @@ func newQueue(maxCommands, maxBytes int) *queue {
 	}
 }
 
+// admit returns the CodeQueueFull error that a new proposal of this node would meet, nil where it would be taken in.
+func (q *queue) admit() *Error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.refusal(time.Now(), 0, false)
+}
+
+// refusal returns why a proposal is not taken in, nil where it is. q.mu is held.
+func (q *queue) refusal(now time.Time, size int, forwarded bool) *Error {
+	// A single command is taken in at any size while nothing else is there.
+	commands, bytes := q.size()
+	switch {
+	case commands >= q.maxCommands || (commands > 0 && bytes+size > q.maxBytes):
+		return errorf(command.CodeQueueFull, "%d commands of %d bytes are waiting", commands, bytes)
+	case (commands >= standingCommands || bytes >= standingBytes) && q.stands(now):
+		return errorf(command.CodeQueueFull, "more is asked of the cluster than it does: %d commands of %d bytes are waiting", commands, bytes)
+	case !forwarded && now.Sub(q.refused) < leaderPause:
+		return errorf(command.CodeQueueFull, "more is asked of the cluster than it does: the leader takes no commands in")
+	}
+	return nil
+}
+
+// leaderRefused takes note that the leader's queue is full.
+func (q *queue) leaderRefused() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.refused = time.Now()
+}
+
 // add takes a new proposal in, or returns a CodeQueueFull error.
 func (q *queue) add(p *proposal) *Error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	// A single command is taken in at any size while nothing else is there.
-	commands, bytes := q.size()
-	if commands >= q.maxCommands || (commands > 0 && bytes+p.size > q.maxBytes) {
-		return errorf(command.CodeQueueFull, "%d commands of %d bytes are waiting", commands, bytes)
-	}
 	p.added = time.Now()
-	if (commands >= standingCommands || bytes >= standingBytes) && q.stands(p.added) {
-		return errorf(command.CodeQueueFull, "more is asked of the cluster than it does: %d commands of %d bytes are waiting", commands, bytes)
+	if err := q.refusal(p.added, p.size, p.forwarded); err != nil {
+		return err
 	}
 	q.unfinished.Add(1)
 	q.unfinishedBytes.Add(int64(p.size))

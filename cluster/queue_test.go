@@ -55,13 +55,27 @@ func TestStandingQueueRefuses(t *testing.T) {
 	require.Nil(t, late(), "it has not stood for long")
 	q.stood = q.stood.Add(-2 * standingTime)
 	require.Equal(t, command.CodeQueueFull, late().Code)
+	require.Equal(t, command.CodeQueueFull, q.admit().Code)
 	q.relax()
 	require.Nil(t, late(), "no leader: waiting is nobody's fault")
+	require.Nil(t, q.admit())
 	q.lanes[0].list[0].added = time.Now().Add(-2 * standingAge)
 	q.take(1, 1<<20, true)
 	q.stood = q.stood.Add(-2 * standingTime)
 	q.take(1, 1<<20, true)
 	require.Nil(t, late(), "what left last had not waited long")
+}
+
+// What the leader has no room for is refused where it comes in, for a moment; what is there already goes its way.
+func TestNodePausesWhenTheLeaderRefuses(t *testing.T) {
+	q := newQueue(10000, 1<<30)
+	q.leaderRefused()
+	require.Equal(t, command.CodeQueueFull, q.admit().Code)
+	require.Equal(t, command.CodeQueueFull, q.add(newProposal(t.Context(), command.Command{})).Code)
+	forwardedProposal(t, q, 1) // this node leads now
+	q.refused = q.refused.Add(-leaderPause)
+	require.Nil(t, q.admit())
+	ownProposal(t, q, 10)
 }
 
 func TestFewCommandsMayStand(t *testing.T) {

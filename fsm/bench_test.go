@@ -15,7 +15,7 @@ import (
 // benchmarkMachine is a machine on disk with a formed cluster and the session of one node.
 func benchmarkMachine(b *testing.B) *Machine {
 	b.Helper()
-	m, err := Open(Config{Dir: b.TempDir() + "/state"})
+	m, err := Open(Config{Dir: b.TempDir() + "/state", CacheBytes: 256 << 20})
 	require.NoError(b, err)
 	b.Cleanup(func() { require.NoError(b, m.Close()) })
 	apply(b, m, configuration(1, "a"), entry(b, 2, genesis(b, 1), register(b, "a", sessionID(1))))

@@ -60,6 +60,9 @@ func (s *Server) readBody(c *gin.Context) ([]byte, error) {
 	if length > limit {
 		return nil, s.bodyTooLarge()
 	}
+	if err := s.admitWrite(c); err != nil {
+		return nil, err
+	}
 	if length < 0 {
 		length = limit
 	}
@@ -98,6 +101,16 @@ func (s *Server) readBody(c *gin.Context) ([]byte, error) {
 		err = catalogue.Errorf(command.CodeInvalidJSON, "cannot decode json parameter: the body is cut off")
 	}
 	return nil, err
+}
+
+// admitWrite refuses a request that is to change something where its command would not be taken in: under overload, reading and
+// decoding bodies for nothing would take the processor from the requests that are.
+func (s *Server) admitWrite(c *gin.Context) error {
+	value, _ := c.Get(keyRoute)
+	if r, ok := value.(*route); !ok || r.reads() || r.access == public {
+		return nil
+	}
+	return s.proposer.Admit()
 }
 
 // lingerFrom is the size from which net/http closes the connection on a body that nobody has read.

@@ -129,6 +129,35 @@ func rawRequest(t *testing.T, url, head string) net.Conn {
 }
 
 // A client that reads no answer before it has sent everything must get the refusal and not a closed connection.
+// untouched is a body that must not be read.
+type untouched struct{ t *testing.T }
+
+func (u untouched) Read([]byte) (int, error) {
+	u.t.Error("the body was read")
+	return 0, io.EOF
+}
+
+// A write that would not be taken in is refused before its body is read; what only reads is answered.
+func TestBodyIsNotReadForAFullQueue(t *testing.T) {
+	ts := newTestServer(t, nil)
+	read := func(c *gin.Context) {
+		if _, ok := ts.decodeOptionalObject(c); ok {
+			ts.empty(c)
+		}
+	}
+	var err error
+	ts.resolver, err = newResolver([]route{{post, "/w", read, needsToken}, {get, "/r", read, needsToken}, {post, "/list", read, reading}})
+	require.NoError(t, err)
+	ts.store.full.Store(true)
+	refused := ts.do("POST", "/w", "", func(r *http.Request) { r.Body, r.ContentLength = io.NopCloser(untouched{t}), 10 })
+	refused.want(t, 503, "ResourceTemporaryUnavailable")
+	require.Equal(t, "1", refused.Header().Get("Retry-After"))
+	ts.do("GET", "/r", "{}").want(t, 200, "")
+	ts.do("POST", "/list", "{}").want(t, 200, "")
+	ts.store.full.Store(false)
+	ts.do("POST", "/w", "{}").want(t, 200, "")
+}
+
 func TestRefusalOfLargeBody(t *testing.T) {
 	ts, _ := bodyServer(t, Limits{Body: 4 << 20})
 	url := ts.serve()

@@ -88,6 +88,8 @@ func (d deadlineProposer) Propose(ctx context.Context, _ command.Type, _ string,
 	return command.Result{}, context.DeadlineExceeded
 }
 
+func (deadlineProposer) Admit() error { return nil }
+
 func TestWritesHaveADeadline(t *testing.T) {
 	d := deadlineProposer{make(chan time.Duration, 1)}
 	ts := writer(t, nil, func(c *Config) { c.Proposer = d; c.Limits.Write = time.Minute })

@@ -180,10 +180,20 @@ type memoryStore struct {
 	time     int64
 	// fault is what Propose and View return where it is set.
 	fault error
+	// full makes Admit refuse.
+	full atomic.Bool
 	// open counts the views that were not closed.
 	open atomic.Int64
 	// changed is closed and made anew with each command; nil until somebody waits.
 	changed chan struct{}
+}
+
+// Admit implements Proposer.
+func (m *memoryStore) Admit() error {
+	if m.full.Load() {
+		return otherLayer{command.CodeQueueFull}
+	}
+	return nil
 }
 
 // Propose implements Proposer.

@@ -67,6 +67,9 @@ func (p proposer) Propose(ctx context.Context, t command.Type, issuer string, pa
 	return r, withCode(err)
 }
 
+// Admit implements httpapi.Proposer.
+func (p proposer) Admit() error { return withCode(p.Node.Admit()) }
+
 // withCode returns an error with its code as a method, where it has one.
 func withCode(err error) error {
 	var known *cluster.Error

@@ -13,7 +13,11 @@ const maxViolations = 20
 // counters and counts, otherwise what it found, at most 20 violations. It reads every key several times: it is for tests
 // and for an operator who doubts a store.
 func CheckInvariants(v View) error {
-	c := &invariants{v: v, tallies: map[uint32]*Counters{}}
+	indexed, err := indexesFilesByRSE(v)
+	if err != nil {
+		return err
+	}
+	c := &invariants{v: v, indexed: indexed, tallies: map[uint32]*Counters{}}
 	for _, table := range [...]struct {
 		table byte
 		check func(key, value []byte) error
@@ -54,6 +58,7 @@ func CheckInvariants(v View) error {
 // invariants is the state of one check.
 type invariants struct {
 	v       View
+	indexed bool                         // files, by RSE
 	tallies map[uint32]*Counters         // recounted, by RSE
 	changes struct{ last, total uint64 } // of the records of the feed so far
 	found   []error
@@ -202,6 +207,9 @@ func (c *invariants) rseName(key, value []byte) error {
 }
 
 func (c *invariants) rseFile(key, value []byte) error {
+	if !c.indexed {
+		return violated("this schema version has no index of files by RSE")
+	}
 	rse, d, err := c.replicaAt(key)
 	if err != nil {
 		return err

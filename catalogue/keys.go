@@ -49,7 +49,7 @@ const (
 	tableConstituent byte = 0x34 // archive: scope id(4) name 0, constituent: scope id(4) name -> constituent record
 	tableArchive     byte = 0x35 // constituent: scope id(4) name 0, archive: scope id(4) name -> nothing
 
-	tableRSEFile    byte = 0x40 // rse id(4) scope id(4) name -> nothing
+	tableRSEFile    byte = 0x40 // rse id(4) scope id(4) name -> nothing, in schema versions 1 and 2
 	tableRSEPath    byte = 0x41 // rse id(4) path -> scope id(4) name, at non-deterministic RSEs
 	tableBadReplica byte = 0x42 // rse id(4) scope id(4) name 0 revision(8) -> bad record
 	tableBadState   byte = 0x43 // state(1) rse id(4) scope id(4) name 0 revision(8) -> nothing
@@ -184,7 +184,7 @@ func SharedRange() (low, high []byte) { return prefixEnd([]byte{tableLocal}), ni
 func IsLocal(key []byte) bool { return len(key) > 0 && key[0] == tableLocal }
 
 // IsSettled reports whether a key is of a record that is small, read all the time and seldom changed: accounts, identities,
-// scopes, tokens, RSEs and what belongs to them, but for what changes with every write.
+// scopes, tokens, RSEs and what belongs to them, but for what changes with every write, and the schema version.
 func IsSettled(key []byte) bool {
 	if len(key) == 0 {
 		return false
@@ -192,6 +192,8 @@ func IsSettled(key []byte) bool {
 	switch key[0] {
 	case tableRSECounter, tableRSEUsage:
 		return false
+	case tableSystem:
+		return string(key[1:]) == systemSchema
 	default:
 		return key[0] >= tableAccount && key[0] <= tableRSELimit
 	}

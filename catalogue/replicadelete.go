@@ -77,6 +77,10 @@ func deleteReplicas(tx Tx, at Stamp, rse *RSE, files []doomedFile) error {
 		counters counterChanges
 		bad      badEdits
 	)
+	indexed, err := indexesFilesByRSE(tx)
+	if err != nil {
+		return err
+	}
 	for _, f := range files {
 		if f.d.Constituent {
 			// An archive that went before it in this command may have let it go.
@@ -90,7 +94,9 @@ func deleteReplicas(tx Tx, at Stamp, rse *RSE, files []doomedFile) error {
 		r := f.d.Replicas[i]
 		f.d.Replicas = slices.Delete(f.d.Replicas, i, i+1)
 		f.d.Revision = tx.Note(at, replicaChange(ChangeReplicaDeleted, f.ref, rse.Name, &r))
-		tx.Delete(rseFileKey(rse.ID, f.ref))
+		if indexed {
+			tx.Delete(rseFileKey(rse.ID, f.ref))
+		}
 		if r.Path != "" {
 			tx.Delete(rsePathKey(rse.ID, r.Path))
 		}

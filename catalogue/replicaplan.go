@@ -255,6 +255,10 @@ func (p *replicaPlan) authorizeNewFiles(v View, at Stamp) error {
 func (p *replicaPlan) write(tx Tx, at Stamp) error {
 	var key, value []byte
 	var changes counterChanges
+	indexed, err := indexesFilesByRSE(tx)
+	if err != nil {
+		return err
+	}
 	for i := range p.files {
 		f := &p.files[i]
 		if f.isKept {
@@ -272,8 +276,9 @@ func (p *replicaPlan) write(tx Tx, at Stamp) error {
 		f.d.Revision = r.Revision
 		key, value = appendRef(append(key[:0], tableDID), f.ref), AppendDID(value[:0], f.d)
 		tx.Put(key, value)
-		key = appendRef(appendID(append(key[:0], tableRSEFile), p.rse.ID), f.ref)
-		tx.Put(key, nil)
+		if indexed {
+			tx.Put(rseFileKey(p.rse.ID, f.ref), nil)
+		}
 		if r.Path != "" {
 			tx.Put(rsePathKey(p.rse.ID, r.Path), appendRef(nil, f.ref))
 		}

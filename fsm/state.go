@@ -59,6 +59,11 @@ func loadState(v catalogue.View) (*state, error) {
 	if s.applied, s.members, err = readLocal(v.Get); err != nil {
 		return nil, err
 	}
+	if schema, err := catalogue.Schema(v); err != nil {
+		return nil, err
+	} else if schema > catalogue.SchemaVersion {
+		return nil, fmt.Errorf("the catalogue is of schema version %d: this program knows %d", schema, catalogue.SchemaVersion)
+	}
 	if s.revision, s.time, err = catalogue.Clock(v); err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-// Command peers measures Dapple beside etcd, rqlite and Rucio on this machine and prints a table. See docs/performance.md.
+// Command peers measures Dapple beside the parts that it is made of, etcd, rqlite and Rucio on this machine and prints a table. See docs/performance.md.
 package main
 
 import (
@@ -21,12 +21,17 @@ type options struct {
 	Binary    string   `default:"dapple" help:"The dapple binary."`
 	Scripts   string   `default:"scripts" help:"The folder of scripts."`
 	Hello     string   `hidden:"" help:"Measure nothing, but be the server at this address that says hello."`
+	Parts     string   `hidden:"" help:"Measure nothing, but be a node of the parts with its data in this folder."`
+	Addresses []string `hidden:"" help:"The addresses of that node."`
 }
 
 // Run measures, prints, and fails where something could not be measured.
 func (c *options) Run(ctx context.Context) error {
 	if c.Hello != "" {
 		return serveHello(ctx, c.Hello)
+	}
+	if c.Parts != "" {
+		return serveParts(ctx, c.Parts, c.Addresses)
 	}
 	chosen, err := chosenWorkloads(c.Workloads)
 	if err != nil {

@@ -31,6 +31,7 @@ func (c *options) systems(ctx context.Context) (systems []system, left []string,
 		make func(context.Context) (system, error)
 	}{
 		{"dapple", func(context.Context) (system, error) { return dapple(c.Binary), nil }},
+		{"parts", func(context.Context) (system, error) { return parts() }},
 		{"etcd", etcd},
 		{"rqlite", func(context.Context) (system, error) { return rqlite() }},
 		{"rucio", func(context.Context) (system, error) { return rucio(c.Scripts) }},

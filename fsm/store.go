@@ -26,8 +26,9 @@ const storeFormat = pebble.FormatValueSeparation
 // apply must not stall while a memtable rotates.
 const (
 	memTableCount     = 8
-	l0CompactAt       = 32
+	l0CompactAt       = 56 // twice the runs of level 0 at which it is compacted: Pebble counts so
 	l0StopAt          = 1000
+	baseBytes         = 512 << 20 // up to this the level below level 0 is the last one
 	blockBytes        = 16 << 10
 	indexBlockBytes   = 256 << 10
 	bloomBitsPerKey   = 10
@@ -64,6 +65,7 @@ func openStore(f *folder, name string, o storeOptions) (*store, error) {
 		MemTableStopWritesThreshold: memTableCount,
 		L0CompactionThreshold:       l0CompactAt,
 		L0StopWritesThreshold:       l0StopAt,
+		LBaseMaxBytes:               baseBytes,
 		CompactionConcurrencyRange: func() (lower, upper int) {
 			return 1, min(maxCompactionJobs, max(2, runtime.GOMAXPROCS(0)/2))
 		},

@@ -71,10 +71,15 @@ func (s *Server) compress(c *gin.Context, body []byte) []byte {
 	return small.Bytes()
 }
 
+// heldBack is the size up to which net/http sends nothing before the handler is done.
+const heldBack = 2 << 10
+
 // write sends a whole answer.
 func (s *Server) write(c *gin.Context, status int, contentType string, body []byte) {
-	s.extendWrite(c)
 	body = s.compress(c, body)
+	if len(body) > heldBack {
+		s.extendWrite(c)
+	}
 	c.Header("Content-Type", contentType)
 	c.Header("Content-Length", strconv.Itoa(len(body)))
 	c.Status(status)

@@ -24,12 +24,15 @@ const (
 	headerContact = "X-Dapple-Leader-Contact"
 )
 
-// tellState tells the client how far this node is, and how many seconds ago it heard from a leader, where it ever did.
-func (s *Server) tellState(c *gin.Context) {
-	setIndex(c, s.reader.AppliedIndex())
+// tellState tells the client how far this node is, and how many seconds ago it heard from a leader, where it ever did. It returns
+// the index that it told.
+func (s *Server) tellState(c *gin.Context) uint64 {
+	index := s.reader.AppliedIndex()
+	setIndex(c, index)
 	if age, known := s.freshness.LeaderContact(); known {
 		c.Header(headerContact, strconv.FormatFloat(age.Seconds(), 'f', 3, 64))
 	}
+	return index
 }
 
 // setIndex tells the client what index its answer is of.

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"runtime"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -25,10 +26,25 @@ type metrics struct {
 	logins        *prometheus.CounterVec
 	repeated      prometheus.Counter
 	reads         *prometheus.CounterVec
+
+	mu    sync.RWMutex
+	known map[servedSeries]servedMetrics // so that each request need not look its series up by their labels
+}
+
+// servedSeries names the series of requests that were answered in the same way.
+type servedSeries struct {
+	method, route string
+	status        int
+}
+
+type servedMetrics struct {
+	requests prometheus.Counter
+	latency  prometheus.Observer
 }
 
 func newMetrics(s *Server) (*metrics, error) {
 	m := &metrics{
+		known: map[servedSeries]servedMetrics{},
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "requests_total",
 			Help: "Requests answered, by method, route template and status.",
@@ -85,9 +101,26 @@ func newMetrics(s *Server) (*metrics, error) {
 
 // served counts a request at its end.
 func (m *metrics) served(c *gin.Context, elapsed time.Duration) {
-	method, path, status := methodLabel(c.Request.Method), routeOf(c), c.Writer.Status()
-	m.requests.WithLabelValues(method, path, strconv.Itoa(status)).Inc()
-	m.latency.WithLabelValues(method, path, strconv.Itoa(status/100)+"xx").Observe(elapsed.Seconds())
+	as := m.series(servedSeries{methodLabel(c.Request.Method), routeOf(c), c.Writer.Status()})
+	as.requests.Inc()
+	as.latency.Observe(elapsed.Seconds())
+}
+
+func (m *metrics) series(s servedSeries) servedMetrics {
+	m.mu.RLock()
+	as, known := m.known[s]
+	m.mu.RUnlock()
+	if known {
+		return as
+	}
+	as = servedMetrics{
+		m.requests.WithLabelValues(s.method, s.route, strconv.Itoa(s.status)),
+		m.latency.WithLabelValues(s.method, s.route, strconv.Itoa(s.status/100)+"xx"),
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.known[s] = as
+	return as
 }
 
 // failed counts an answer that is an error.

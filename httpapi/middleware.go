@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -32,16 +33,16 @@ func (s *Server) observe(c *gin.Context) {
 		}
 		elapsed := time.Since(begin)
 		s.metrics.served(c, elapsed)
-		s.log.Debug("request", "method", c.Request.Method, "route", routeOf(c), "status", c.Writer.Status(),
-			"bytes", max(c.Writer.Size(), 0), "elapsed", elapsed, "account", issuer(c), "remote", c.Request.RemoteAddr)
+		if s.log.Enabled(c.Request.Context(), slog.LevelDebug) { // or its arguments would be made for nothing
+			s.log.Debug("request", "method", c.Request.Method, "route", routeOf(c), "status", c.Writer.Status(),
+				"bytes", max(c.Writer.Size(), 0), "elapsed", elapsed, "account", issuer(c), "remote", c.Request.RemoteAddr)
+		}
 		if aborted {
 			panic(http.ErrAbortHandler)
 		}
 		s.extendWrite(c)
 		s.linger(c)
 	}()
-	c.Header(headerNode, s.node)
-	s.tellState(c)
 	c.Next()
 }
 
@@ -56,6 +57,8 @@ func isAbort(cause any) bool {
 func (s *Server) dispatch(c *gin.Context) {
 	// gin calls this for a path that it does not know and has set 404.
 	c.Status(http.StatusOK)
+	c.Header(headerNode, s.node)
+	index := s.tellState(c)
 	found, params, allow := s.resolver.resolve(c.Request.Method, c.Request.URL.EscapedPath())
 	c.Params = params
 	switch {
@@ -73,7 +76,9 @@ func (s *Server) dispatch(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	s.tellState(c) // it may have waited
+	if s.reader.AppliedIndex() != index { // it may have waited
+		s.tellState(c)
+	}
 	found.handler(c)
 }
 

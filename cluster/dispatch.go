@@ -155,6 +155,7 @@ func (d *dispatcher) append(ps []*proposal, commands []command.Command) {
 				d.bounce(part, sure, failure)
 				return
 			}
+			n.queue.answered(part)
 			for i, p := range part {
 				d.settle(p, results[i])
 			}
@@ -184,6 +185,7 @@ func (d *dispatcher) forward(v view, ps []*proposal, commands []command.Command)
 			d.bounce(ps, sure, failure)
 			return
 		}
+		n.queue.answered(ps)
 		for i, p := range ps {
 			if err := outcomes[i].err; err != nil {
 				if err.Code == command.CodeQueueFull {

@@ -10,14 +10,17 @@ import (
 )
 
 const (
-	// Commands stand in the queue when those that leave it have waited for standingAge. Where that has gone on for standingTime, new
-	// ones are refused until it is over: a queue that stands makes every answer late and none of them sooner. A burst or a stall of
-	// the disk is shorter than that.
-	standingAge  = 50 * time.Millisecond
-	standingTime = 500 * time.Millisecond
+	// Commands stand when their answers take standingAge and more. Where that has gone on for standingTime, only so many new ones are
+	// taken in as keep the log busy: what stands makes every answer late and none of them sooner. A burst or a stall of the disk is
+	// shorter than that. It ends when no answer is late and nothing was refused for standingTime, or after shortTime without a late answer, to
+	// see whether all could be taken in; where they could not, that shows soon.
+	standingAge   = 150 * time.Millisecond
+	standingTime  = 500 * time.Millisecond
+	standingAgain = 100 * time.Millisecond // instead of standingTime, up to shortTime after the last time
+	shortTime     = 10 * time.Second
 	// So much may wait in any case.
-	standingCommands = 256
-	standingBytes    = 2 << 20
+	standingCommands = 512
+	standingBytes    = 1 << 20
 	// leaderPause is how long a node takes no commands in after the leader has refused some of it because its queue stands.
 	leaderPause = 50 * time.Millisecond
 	// A group of so much is worth a log entry of its own beside the one in flight.
@@ -37,7 +40,10 @@ type queue struct {
 	turn  int     // the lane that is next
 	count int     // of what waits
 	bytes int
-	stood time.Time // since when proposals stand, zero where they do not
+	stood time.Time // since when answers are late, zero where they are not
+	late  time.Time // when the last late answer came
+	// short is until when no more is taken in than may wait in any case.
+	short time.Time
 	// refused is when the leader last refused proposals of this node because its own queue was full.
 	refused time.Time
 
@@ -58,21 +64,28 @@ func newQueue(maxCommands, maxBytes int) *queue {
 	}
 }
 
-// admit returns the CodeQueueFull error that a new proposal of this node would meet, nil where it would be taken in.
-func (q *queue) admit() *Error {
+// admit returns the CodeQueueFull error that a new proposal of this node would meet, nil where it would be taken in. coming is how many
+// bytes are on their way to become proposals.
+func (q *queue) admit(coming int) *Error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.refusal(time.Now(), 0, false)
+	return q.refusal(time.Now(), 0, coming, false)
 }
 
 // refusal returns why a proposal is not taken in, nil where it is. q.mu is held.
-func (q *queue) refusal(now time.Time, size int, forwarded bool) *Error {
+func (q *queue) refusal(now time.Time, size, coming int, forwarded bool) *Error {
+	if q.stands(now) {
+		q.short = now.Add(standingTime)
+	}
 	// A single command is taken in at any size while nothing else is there.
 	commands, bytes := q.size()
 	switch {
 	case commands >= q.maxCommands || (commands > 0 && bytes+size > q.maxBytes):
 		return errorf(command.CodeQueueFull, "%d commands of %d bytes are waiting", commands, bytes)
-	case (commands >= standingCommands || bytes >= standingBytes) && q.stands(now):
+	case now.Before(q.short) && (commands >= standingCommands || bytes+coming >= standingBytes):
+		if now.Sub(q.late) < shortTime {
+			q.short = now.Add(standingTime)
+		}
 		return errorf(command.CodeQueueFull, "more is asked of the cluster than it does: %d commands of %d bytes are waiting", commands, bytes)
 	case !forwarded && now.Sub(q.refused) < leaderPause:
 		return errorf(command.CodeQueueFull, "more is asked of the cluster than it does: the leader takes no commands in")
@@ -92,7 +105,7 @@ func (q *queue) add(p *proposal) *Error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	p.added = time.Now()
-	if err := q.refusal(p.added, p.size, p.forwarded); err != nil {
+	if err := q.refusal(p.added, p.size, 0, p.forwarded); err != nil {
 		return err
 	}
 	q.unfinished.Add(1)
@@ -111,33 +124,41 @@ func (q *queue) add(p *proposal) *Error {
 	return nil
 }
 
-// stands reports whether proposals have stood in the queue for too long.
+// stands reports whether answers have been late for too long, and still are.
 func (q *queue) stands(now time.Time) bool {
-	return !q.stood.IsZero() && now.Sub(q.stood) > standingTime
+	long := standingTime
+	if now.Sub(q.short) < shortTime {
+		long = standingAgain
+	}
+	return !q.stood.IsZero() && now.Sub(q.stood) > long && now.Sub(q.late) < standingTime
 }
 
 // relax forgets that proposals stood: nothing could be sent, whoever would have asked for how much.
 func (q *queue) relax() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.stood = time.Time{}
+	q.stood, q.short = time.Time{}, time.Time{}
 }
 
-// left takes note of how long the oldest of a group has waited. An empty group tells that nothing does.
-func (q *queue) left(ps []*proposal) {
+// answered takes note of how long the oldest of a group has waited for its answer.
+func (q *queue) answered(ps []*proposal) {
 	now := time.Now()
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	oldest := now
 	for _, p := range ps {
 		if p.added.Before(oldest) {
 			oldest = p.added
 		}
 	}
-	switch {
-	case now.Sub(oldest) < standingAge:
+	if now.Sub(oldest) < standingAge {
 		q.stood = time.Time{}
-	case q.stood.IsZero():
+		return
+	}
+	if q.stood.IsZero() || now.Sub(q.late) >= standingTime {
 		q.stood = now
 	}
+	q.late = now
 }
 
 // laneOf returns the lane of a proposal, a new one where its node has none.
@@ -229,7 +250,6 @@ func (q *queue) take(count, size int, own bool) []*proposal {
 		q.turn++
 	}
 	q.lanes = append(q.lanes[:1], slices.DeleteFunc(q.lanes[1:], func(l *lane) bool { return len(l.list) == 0 })...)
-	q.left(taken)
 	return taken
 }
 

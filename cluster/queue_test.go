@@ -40,7 +40,16 @@ func TestNodesTakeTurns(t *testing.T) {
 	require.Zero(t, q.count+q.bytes)
 }
 
-// More than is worth an entry may wait; what then stands for too long makes new commands be refused, until it has gone.
+// answeredAfter answers one proposal that was added so long ago.
+func answeredAfter(t *testing.T, q *queue, wait time.Duration) {
+	t.Helper()
+	p := ownProposal(t, q, 10)
+	p.added = time.Now().Add(-wait)
+	q.answered([]*proposal{p})
+}
+
+// Late answers, once they have been late for a while, make new commands be refused beyond those that may wait in any case, until answers
+// have not been late for as long.
 func TestStandingQueueRefuses(t *testing.T) {
 	q := newQueue(10000, 1<<30)
 	for range standingCommands {
@@ -50,48 +59,76 @@ func TestStandingQueueRefuses(t *testing.T) {
 		return q.add(newProposal(t.Context(), command.Command{Payload: make([]byte, 10)}))
 	}
 	require.Nil(t, late(), "nothing has stood yet")
-	q.lanes[0].list[0].added = time.Now().Add(-2 * standingAge)
-	q.take(1, 1<<20, true)
+	answeredAfter(t, q, 2*standingAge)
 	require.Nil(t, late(), "it has not stood for long")
 	q.stood = q.stood.Add(-2 * standingTime)
 	require.Equal(t, command.CodeQueueFull, late().Code)
-	require.Equal(t, command.CodeQueueFull, q.admit().Code)
+	require.Equal(t, command.CodeQueueFull, q.admit(0).Code)
 	q.relax()
 	require.Nil(t, late(), "no leader: waiting is nobody's fault")
-	require.Nil(t, q.admit())
-	q.lanes[0].list[0].added = time.Now().Add(-2 * standingAge)
-	q.take(1, 1<<20, true)
+	require.Nil(t, q.admit(0))
+	answeredAfter(t, q, 2*standingAge)
 	q.stood = q.stood.Add(-2 * standingTime)
-	q.take(1, 1<<20, true)
-	require.Nil(t, late(), "what left last had not waited long")
+	require.Equal(t, command.CodeQueueFull, late().Code)
+	q.answered([]*proposal{{added: time.Now()}})
+	require.Equal(t, command.CodeQueueFull, late().Code, "the last answer was not late, but that was only now")
+	q.short = q.short.Add(-2 * standingTime)
+	require.Nil(t, late(), "and none has been since")
+	answeredAfter(t, q, 2*standingAge)
+	q.stood = q.stood.Add(-2 * standingAgain)
+	require.Equal(t, command.CodeQueueFull, late().Code, "the second time shows soon")
+}
+
+// While more is asked for, it is refused, but in the end it is tried whether it could be taken in.
+func TestRefusingGoesOnWhileMoreComes(t *testing.T) {
+	q := newQueue(10000, 1<<30)
+	answeredAfter(t, q, 2*standingAge)
+	q.stood = q.stood.Add(-2 * standingTime)
+	require.NotNil(t, q.admit(standingBytes))
+	q.stood, q.short = time.Time{}, time.Now().Add(standingTime/100)
+	require.NotNil(t, q.admit(standingBytes))
+	require.Greater(t, time.Until(q.short), standingTime/2, "what was refused extends it")
+	q.late, q.short = q.late.Add(-2*shortTime), time.Now().Add(standingTime/2)
+	require.NotNil(t, q.admit(standingBytes))
+	require.Less(t, time.Until(q.short), standingTime/2, "but not for ever")
+}
+
+// Under overload a body that is being read takes the room of the command that it will be.
+func TestBodiesTakeRoomInAShortQueue(t *testing.T) {
+	q := newQueue(10000, 1<<30)
+	ownProposal(t, q, 10)
+	require.Nil(t, q.admit(standingBytes), "nothing stands")
+	answeredAfter(t, q, 2*standingAge)
+	q.stood = q.stood.Add(-2 * standingTime)
+	require.Equal(t, command.CodeQueueFull, q.admit(standingBytes).Code)
+	require.Nil(t, q.admit(standingBytes/2))
 }
 
 // What the leader has no room for is refused where it comes in, for a moment; what is there already goes its way.
 func TestNodePausesWhenTheLeaderRefuses(t *testing.T) {
 	q := newQueue(10000, 1<<30)
 	q.leaderRefused()
-	require.Equal(t, command.CodeQueueFull, q.admit().Code)
+	require.Equal(t, command.CodeQueueFull, q.admit(0).Code)
 	require.Equal(t, command.CodeQueueFull, q.add(newProposal(t.Context(), command.Command{})).Code)
 	forwardedProposal(t, q, 1) // this node leads now
 	q.refused = q.refused.Add(-leaderPause)
-	require.Nil(t, q.admit())
+	require.Nil(t, q.admit(0))
 	ownProposal(t, q, 10)
 }
 
 func TestFewCommandsMayStand(t *testing.T) {
 	q := newQueue(10000, 1<<30)
-	ownProposal(t, q, 10)
-	q.stood = time.Now().Add(-time.Hour)
+	answeredAfter(t, q, 2*standingAge)
+	q.stood = q.stood.Add(-2 * standingTime)
 	ownProposal(t, q, 10)
 }
 
-// What stood is over when nothing waits any more: the next burst is not refused for it.
-func TestStandingEndsWithTheQueue(t *testing.T) {
+// What stood is over when no answer has been late for a while: the next burst is not refused for it.
+func TestStandingEndsWithoutLateAnswers(t *testing.T) {
 	q := newQueue(10000, 1<<30)
-	p := ownProposal(t, q, 10)
-	p.added = time.Now().Add(-2 * standingAge)
-	q.take(1, 1<<20, true)
-	require.False(t, q.stood.IsZero())
-	q.take(1, 1<<20, true)
-	require.True(t, q.stood.IsZero())
+	answeredAfter(t, q, 2*standingAge)
+	q.stood, q.late = q.stood.Add(-3*standingTime), q.late.Add(-2*standingTime)
+	require.False(t, q.stands(time.Now()))
+	answeredAfter(t, q, 2*standingAge)
+	require.False(t, q.stands(time.Now()), "it is another time that begins")
 }

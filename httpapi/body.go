@@ -110,7 +110,7 @@ func (s *Server) admitWrite(c *gin.Context) error {
 	if r, ok := value.(*route); !ok || r.reads() || r.access == public {
 		return nil
 	}
-	return s.proposer.Admit()
+	return s.proposer.Admit(int(s.bodies.used.Load()))
 }
 
 // lingerFrom is the size from which net/http closes the connection on a body that nobody has read.

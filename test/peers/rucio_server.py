@@ -20,8 +20,8 @@ PACKAGES = {"gunicorn": "gunicorn", "flask": "python3-flask", "psycopg": "python
             "jsonschema": "python3-jsonschema", "pymemcache": "python3-pymemcache", "packaging": "python3-packaging",
             "typing_extensions": "python3-typing-extensions"}
 # What it imports and does not need for this: modules that are not there are empty ones, of which anything can be asked.
-OPTIONAL = ["paramiko", "stomp", "statsd", "prometheus_client", "geoip2", "geoip2.database", "redis", "boto3", "magic", "tabulate",
-            "google", "google.oauth2", "google.oauth2.service_account", "oic", "oic.oic", "oic.oic.message", "oic.utils",
+OPTIONAL = ["paramiko", "stomp", "statsd", "prometheus_client", "geoip2", "geoip2.database", "redis", "boto3", "botocore", "botocore.client",
+            "magic", "tabulate", "google", "google.oauth2", "google.oauth2.service_account", "oic", "oic.oic", "oic.oic.message", "oic.utils",
             "oic.utils.authn", "oic.utils.authn.client", "jwkest", "jwkest.jws", "jwkest.jwt"]
 EMPTY = '''from unittest import mock
 

@@ -20,7 +20,7 @@ const (
 	shortTime     = 10 * time.Second
 	// So much may wait in any case.
 	standingCommands = 512
-	standingBytes    = 1 << 20
+	standingBytes    = 2 << 20
 	// leaderPause is how long a node takes no commands in after the leader has refused some of it because its queue stands.
 	leaderPause = 50 * time.Millisecond
 	// A group of so much is worth a log entry of its own beside the one in flight.

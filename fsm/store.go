@@ -26,7 +26,7 @@ const storeFormat = pebble.FormatValueSeparation
 // apply must not stall while a memtable rotates.
 const (
 	memTableCount     = 8
-	l0CompactAt       = 56 // twice the runs of level 0 at which it is compacted: Pebble counts so
+	l0CompactAt       = 48 // twice the runs of level 0 at which it is compacted: Pebble counts so
 	l0StopAt          = 1000
 	baseBytes         = 512 << 20 // up to this the level below level 0 is the last one
 	blockBytes        = 16 << 10

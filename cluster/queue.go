@@ -19,7 +19,7 @@ const (
 	standingAgain = 100 * time.Millisecond // instead of standingTime, up to shortTime after the last time
 	shortTime     = 10 * time.Second
 	// So much may wait in any case.
-	standingCommands = 512
+	standingCommands = 2048
 	standingBytes    = 2 << 20
 	// leaderPause is how long a node takes no commands in after the leader has refused some of it because its queue stands.
 	leaderPause = 50 * time.Millisecond

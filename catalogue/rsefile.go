@@ -1,7 +1,7 @@
 package catalogue
 
 // unindexedSchema is the schema version from which on there is no index of files by RSE. No query ever read it, and it was two of the
-// five keys of a file with two replicas: compactions spent two fifths of their time on it (docs/performance.md). What is to be known of the
+// five keys of a file with two replicas, which each compaction writes again (docs/performance.md). What is to be known of the
 // files at an RSE is in their records, which a scan of the files in the order of their names reads.
 const unindexedSchema = 3
 

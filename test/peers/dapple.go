@@ -23,11 +23,10 @@ func dapple(binary string) system {
 		name: "dapple",
 		runs: []string{"register", "register-bulk", "lookup", "list", "state", "delete", "exists", "mixed", "register-half"},
 		start: func(ctx context.Context, folder string) (*nodes, error) {
-			addresses, err := freeAddresses(2 * clusterSize)
+			clients, peers, err := clusterAddresses()
 			if err != nil {
 				return nil, err
 			}
-			clients, peers := addresses[:clusterSize], addresses[clusterSize:]
 			n := &nodes{folder: folder}
 			for i := range clusterSize {
 				name := fmt.Sprintf("n%d", i+1)

@@ -32,11 +32,10 @@ func etcd(ctx context.Context) (system, error) {
 }
 
 func startEtcd(ctx context.Context, binary, folder string) (*nodes, error) {
-	addresses, err := freeAddresses(2 * clusterSize)
+	clients, peers, err := clusterAddresses()
 	if err != nil {
 		return nil, err
 	}
-	clients, peers := addresses[:clusterSize], addresses[clusterSize:]
 	var all []string
 	for i, peer := range peers {
 		all = append(all, fmt.Sprintf("n%d=http://%s", i+1, peer))

@@ -38,6 +38,11 @@ func serveHello(ctx context.Context, address string) error {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.GET("/", func(c *gin.Context) { c.String(http.StatusOK, "hello\n") })
+	return serveEngine(ctx, address, engine)
+}
+
+// serveEngine serves HTTP at an address until ctx ends.
+func serveEngine(ctx context.Context, address string, engine *gin.Engine) error {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return err

@@ -137,6 +137,15 @@ func ask(ctx context.Context, method, url string, body []byte) ([]byte, error) {
 	return text, err
 }
 
+// clusterAddresses returns an address for clients and one for the other nodes for each node of a cluster.
+func clusterAddresses() (clients, peers []string, err error) {
+	addresses, err := freeAddresses(2 * clusterSize)
+	if err != nil {
+		return nil, nil, err
+	}
+	return addresses[:clusterSize], addresses[clusterSize:], nil
+}
+
 // freeAddresses returns addresses on loopback that nobody listens on now.
 func freeAddresses(count int) ([]string, error) {
 	var addresses []string

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -21,16 +22,15 @@ func parts() (system, error) {
 }
 
 func startParts(ctx context.Context, self, folder string) (*nodes, error) {
-	addresses, err := freeAddresses(2 * clusterSize)
+	clients, peers, err := clusterAddresses()
 	if err != nil {
 		return nil, err
 	}
-	clients, peers := addresses[:clusterSize], addresses[clusterSize:]
 	n := &nodes{folder: folder}
 	for i := range clusterSize {
 		name := fmt.Sprintf("n%d", i+1)
-		state, err := makeFolder(folder, name)
-		if err != nil {
+		state := filepath.Join(folder, name)
+		if err := os.Mkdir(state, 0o755); err != nil {
 			return n, err
 		}
 		own := []string{clients[i], peers[i]}

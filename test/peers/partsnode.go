@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -111,16 +109,7 @@ func (n *partsNode) serve(ctx context.Context, address string) error {
 	engine.GET("/ready", n.ready)
 	engine.POST("/files", n.write)
 	engine.GET("/files/:scope/:name", n.read)
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return err
-	}
-	server := &http.Server{Handler: engine}
-	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
-	if err := server.Serve(listener); ctx.Err() == nil {
-		return err
-	}
-	return nil
+	return serveEngine(ctx, address, engine)
 }
 
 // ready answers 200 where there is a leader.
@@ -236,9 +225,3 @@ func (partsMachine) Snapshot() (raft.FSMSnapshot, error) { return nil, errors.Ne
 
 // Restore implements raft.FSM.
 func (partsMachine) Restore(io.ReadCloser) error { return errors.New("not kept") }
-
-// makeFolder makes a node's folder.
-func makeFolder(parent, name string) (string, error) {
-	folder := filepath.Join(parent, name)
-	return folder, os.MkdirAll(folder, 0o755)
-}

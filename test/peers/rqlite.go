@@ -30,11 +30,10 @@ func rqlite() (system, error) {
 }
 
 func startRqlite(ctx context.Context, binary, folder string) (*nodes, error) {
-	addresses, err := freeAddresses(2 * clusterSize)
+	clients, peers, err := clusterAddresses()
 	if err != nil {
 		return nil, err
 	}
-	clients, peers := addresses[:clusterSize], addresses[clusterSize:]
 	n := &nodes{folder: folder}
 	for i := range clusterSize {
 		name := fmt.Sprintf("n%d", i+1)

@@ -206,7 +206,7 @@ func (m *Machine) commit() error {
 	}
 	batch := s.db.NewBatchWithSize(tx.size() + tx.size()/4)
 	defer batch.Close()
-	keys, err := tx.writeTo(batch)
+	keys, err := tx.writeTo(batch, m.reader.unflushed)
 	if err == nil {
 		err = m.trim(batch)
 	}
@@ -228,7 +228,7 @@ func (m *Machine) commit() error {
 	st.membersChanged, st.feedChanged = false, false
 	m.stats.committed(keys)
 	tx.reset()
-	return errors.Join(m.reader.done(), m.shots.outdate(), m.committed(s))
+	return errors.Join(m.reader.done(), m.reader.unflushed.turn(), m.shots.outdate(), m.committed(s))
 }
 
 // committed makes the state that has just been committed known.

@@ -201,6 +201,8 @@ type dbReader struct {
 	stop   *atomic.Bool // ends a Scan; nil never does
 	closer interface{ Close() error }
 	runs   ascending
+	// unflushed spares the writer's reader looks into memtables; nil with others.
+	unflushed *unflushed
 }
 
 var _ catalogue.View = (*dbReader)(nil)
@@ -212,6 +214,9 @@ func (r *dbReader) Get(key []byte) ([]byte, bool, error) {
 	}
 	if value, found, served, err := r.runs.get(r.db, key); served || err != nil {
 		return value, found, err
+	}
+	if r.unflushed != nil && !r.unflushed.holds(key) {
+		return r.unflushed.get(key)
 	}
 	value, closer, err := r.db.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -226,7 +231,7 @@ func (r *dbReader) Get(key []byte) ([]byte, bool, error) {
 
 // done gives back everything that reads hold. On a database, not a snapshot, it is to be called before what has been written since
 // is to be seen.
-func (r *dbReader) done() error { return errors.Join(r.release(), r.runs.end()) }
+func (r *dbReader) done() error { return errors.Join(r.release(), r.runs.end(), r.unflushed.done()) }
 
 // release gives back what the last Get returned.
 func (r *dbReader) release() error {

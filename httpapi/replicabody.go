@@ -325,6 +325,9 @@ func (s *itemScanner) tombstoneField(i int, item *fileItem) error {
 	return err
 }
 
+// itemChunk is how many files are made room for at once at most. The first are made room for one by one: most registrations have one.
+const itemChunk = 128
+
 // decodeNewFiles reads the files of a registration.
 func decodeNewFiles(raw json.RawMessage, limit int) ([]*command.NewFile, error) {
 	var (
@@ -334,7 +337,7 @@ func decodeNewFiles(raw json.RawMessage, limit int) ([]*command.NewFile, error) 
 	)
 	next := func(int) *fileItem {
 		if len(chunk) == 0 {
-			chunk = make([]fileItem, 128)
+			chunk = make([]fileItem, min(max(1, len(files)), itemChunk))
 		}
 		item := &chunk[0]
 		chunk = chunk[1:]

@@ -185,7 +185,7 @@ func (d *dispatcher) forward(v view, ps []*proposal, commands []command.Command)
 			d.bounce(ps, sure, failure)
 			return
 		}
-		n.queue.answered(ps)
+		n.queue.answered(done(ps, outcomes))
 		for i, p := range ps {
 			if err := outcomes[i].err; err != nil {
 				if err.Code == command.CodeQueueFull {
@@ -197,6 +197,16 @@ func (d *dispatcher) forward(v view, ps []*proposal, commands []command.Command)
 			d.settle(p, outcomes[i].result)
 		}
 	})
+}
+
+// done returns the proposals that the leader has answered: how soon it refuses one says nothing of how long answers take.
+func done(ps []*proposal, outcomes []proposed) (answered []*proposal) {
+	for i, p := range ps {
+		if outcomes[i].err == nil {
+			answered = append(answered, p)
+		}
+	}
+	return answered
 }
 
 // callTime is as long as one of the callers still waits, and at most limit.

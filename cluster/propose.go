@@ -26,9 +26,9 @@ func (n *Node) Propose(ctx context.Context, t command.Type, issuer string, paylo
 }
 
 // Admit returns nil where this node takes in commands now, and otherwise the CodeQueueFull error that Propose would return at once: what
-// is costly to read need not be read first. coming is how many bytes of others this node is reading. The error is an *Error.
-func (n *Node) Admit(coming int) error {
-	if err := n.queue.admit(coming); err != nil {
+// is costly to read need not be read first. requests and bytes are what has been let in so and is not proposed yet. The error is an *Error.
+func (n *Node) Admit(requests, bytes int) error {
+	if err := n.queue.admit(load{requests, bytes}); err != nil {
 		return err
 	}
 	return nil

@@ -12,15 +12,16 @@ import (
 const (
 	// Commands stand when their answers take standingAge and more. Where that has gone on for standingTime, only so many new ones are
 	// taken in as keep the log busy: what stands makes every answer late and none of them sooner. A burst or a stall of the disk is
-	// shorter than that. It ends when no answer is late and nothing was refused for standingTime, or after shortTime without a late answer, to
-	// see whether all could be taken in; where they could not, that shows soon.
+	// shorter than that. It ends when nothing stands and nothing was refused for standingTime, or when nothing has stood for shortTime, to
+	// see whether all could be taken in; where it could not, that shows soon.
 	standingAge   = 150 * time.Millisecond
 	standingTime  = 500 * time.Millisecond
 	standingAgain = 100 * time.Millisecond // instead of standingTime, up to shortTime after the last time
 	shortTime     = 10 * time.Second
-	// So much may wait in any case.
+	// So much may wait in any case; standingFew commands of any size, since few large ones are late without any overload.
 	standingCommands = 2048
-	standingBytes    = 2 << 20
+	standingBytes    = 1 << 20
+	standingFew      = 4
 	// leaderPause is how long a node takes no commands in after the leader has refused some of it because its queue stands.
 	leaderPause = 50 * time.Millisecond
 	// A group of so much is worth a log entry of its own beside the one in flight.
@@ -40,8 +41,9 @@ type queue struct {
 	turn  int     // the lane that is next
 	count int     // of what waits
 	bytes int
-	stood time.Time // since when answers are late, zero where they are not
+	since time.Time // when answers began to be late, zero where they are not
 	late  time.Time // when the last late answer came
+	stood time.Time // when commands were last seen to stand
 	// short is until when no more is taken in than may wait in any case.
 	short time.Time
 	// refused is when the leader last refused proposals of this node because its own queue was full.
@@ -64,26 +66,34 @@ func newQueue(maxCommands, maxBytes int) *queue {
 	}
 }
 
-// admit returns the CodeQueueFull error that a new proposal of this node would meet, nil where it would be taken in. coming is how many
-// bytes are on their way to become proposals.
-func (q *queue) admit(coming int) *Error {
+// load is an amount of commands.
+type load struct{ commands, bytes int }
+
+// tooMuch reports whether it is more than may wait in any case.
+func (l load) tooMuch() bool {
+	return l.commands >= standingCommands || (l.commands >= standingFew && l.bytes >= standingBytes)
+}
+
+// admit returns the CodeQueueFull error that a new proposal of this node would meet, nil where it would be taken in. coming is on its way
+// to become proposals.
+func (q *queue) admit(coming load) *Error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.refusal(time.Now(), 0, coming, false)
 }
 
-// refusal returns why a proposal is not taken in, nil where it is. q.mu is held.
-func (q *queue) refusal(now time.Time, size, coming int, forwarded bool) *Error {
+// refusal returns why a proposal of this size is not taken in, nil where it is. q.mu is held.
+func (q *queue) refusal(now time.Time, size int, coming load, forwarded bool) *Error {
 	if q.stands(now) {
-		q.short = now.Add(standingTime)
+		q.stood, q.short = now, now.Add(standingTime)
 	}
 	// A single command is taken in at any size while nothing else is there.
 	commands, bytes := q.size()
 	switch {
 	case commands >= q.maxCommands || (commands > 0 && bytes+size > q.maxBytes):
 		return errorf(command.CodeQueueFull, "%d commands of %d bytes are waiting", commands, bytes)
-	case now.Before(q.short) && (commands >= standingCommands || bytes+coming >= standingBytes):
-		if now.Sub(q.late) < shortTime {
+	case now.Before(q.short) && (load{commands + coming.commands, bytes + coming.bytes}).tooMuch():
+		if now.Sub(q.stood) < shortTime {
 			q.short = now.Add(standingTime)
 		}
 		return errorf(command.CodeQueueFull, "more is asked of the cluster than it does: %d commands of %d bytes are waiting", commands, bytes)
@@ -105,7 +115,7 @@ func (q *queue) add(p *proposal) *Error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	p.added = time.Now()
-	if err := q.refusal(p.added, p.size, 0, p.forwarded); err != nil {
+	if err := q.refusal(p.added, p.size, load{}, p.forwarded); err != nil {
 		return err
 	}
 	q.unfinished.Add(1)
@@ -130,18 +140,21 @@ func (q *queue) stands(now time.Time) bool {
 	if now.Sub(q.short) < shortTime {
 		long = standingAgain
 	}
-	return !q.stood.IsZero() && now.Sub(q.stood) > long && now.Sub(q.late) < standingTime
+	return !q.since.IsZero() && now.Sub(q.since) > long && now.Sub(q.late) < standingTime
 }
 
 // relax forgets that proposals stood: nothing could be sent, whoever would have asked for how much.
 func (q *queue) relax() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.stood, q.short = time.Time{}, time.Time{}
+	q.since, q.short = time.Time{}, time.Time{}
 }
 
 // answered takes note of how long the oldest of a group has waited for its answer.
 func (q *queue) answered(ps []*proposal) {
+	if len(ps) == 0 {
+		return
+	}
 	now := time.Now()
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -152,11 +165,11 @@ func (q *queue) answered(ps []*proposal) {
 		}
 	}
 	if now.Sub(oldest) < standingAge {
-		q.stood = time.Time{}
+		q.since = time.Time{}
 		return
 	}
-	if q.stood.IsZero() || now.Sub(q.late) >= standingTime {
-		q.stood = now
+	if q.since.IsZero() || now.Sub(q.late) >= standingTime {
+		q.since = now
 	}
 	q.late = now
 }

@@ -61,21 +61,21 @@ func TestStandingQueueRefuses(t *testing.T) {
 	require.Nil(t, late(), "nothing has stood yet")
 	answeredAfter(t, q, 2*standingAge)
 	require.Nil(t, late(), "it has not stood for long")
-	q.stood = q.stood.Add(-2 * standingTime)
+	q.since = q.since.Add(-2 * standingTime)
 	require.Equal(t, command.CodeQueueFull, late().Code)
-	require.Equal(t, command.CodeQueueFull, q.admit(0).Code)
+	require.Equal(t, command.CodeQueueFull, q.admit(load{}).Code)
 	q.relax()
 	require.Nil(t, late(), "no leader: waiting is nobody's fault")
-	require.Nil(t, q.admit(0))
+	require.Nil(t, q.admit(load{}))
 	answeredAfter(t, q, 2*standingAge)
-	q.stood = q.stood.Add(-2 * standingTime)
+	q.since = q.since.Add(-2 * standingTime)
 	require.Equal(t, command.CodeQueueFull, late().Code)
 	q.answered([]*proposal{{added: time.Now()}})
 	require.Equal(t, command.CodeQueueFull, late().Code, "the last answer was not late, but that was only now")
 	q.short = q.short.Add(-2 * standingTime)
 	require.Nil(t, late(), "and none has been since")
 	answeredAfter(t, q, 2*standingAge)
-	q.stood = q.stood.Add(-2 * standingAgain)
+	q.since = q.since.Add(-2 * standingAgain)
 	require.Equal(t, command.CodeQueueFull, late().Code, "the second time shows soon")
 }
 
@@ -83,13 +83,13 @@ func TestStandingQueueRefuses(t *testing.T) {
 func TestRefusingGoesOnWhileMoreComes(t *testing.T) {
 	q := newQueue(10000, 1<<30)
 	answeredAfter(t, q, 2*standingAge)
-	q.stood = q.stood.Add(-2 * standingTime)
-	require.NotNil(t, q.admit(standingBytes))
-	q.stood, q.short = time.Time{}, time.Now().Add(standingTime/100)
-	require.NotNil(t, q.admit(standingBytes))
+	q.since = q.since.Add(-2 * standingTime)
+	require.NotNil(t, q.admit(load{standingFew, standingBytes}))
+	q.since, q.short = time.Time{}, time.Now().Add(standingTime/100)
+	require.NotNil(t, q.admit(load{standingFew, standingBytes}))
 	require.Greater(t, time.Until(q.short), standingTime/2, "what was refused extends it")
-	q.late, q.short = q.late.Add(-2*shortTime), time.Now().Add(standingTime/2)
-	require.NotNil(t, q.admit(standingBytes))
+	q.stood, q.short = q.stood.Add(-2*shortTime), time.Now().Add(standingTime/2)
+	require.NotNil(t, q.admit(load{standingFew, standingBytes}))
 	require.Less(t, time.Until(q.short), standingTime/2, "but not for ever")
 }
 
@@ -97,29 +97,50 @@ func TestRefusingGoesOnWhileMoreComes(t *testing.T) {
 func TestBodiesTakeRoomInAShortQueue(t *testing.T) {
 	q := newQueue(10000, 1<<30)
 	ownProposal(t, q, 10)
-	require.Nil(t, q.admit(standingBytes), "nothing stands")
+	require.Nil(t, q.admit(load{standingFew, standingBytes}), "nothing stands")
 	answeredAfter(t, q, 2*standingAge)
-	q.stood = q.stood.Add(-2 * standingTime)
-	require.Equal(t, command.CodeQueueFull, q.admit(standingBytes).Code)
-	require.Nil(t, q.admit(standingBytes/2))
+	q.since = q.since.Add(-2 * standingTime)
+	require.Equal(t, command.CodeQueueFull, q.admit(load{standingFew, standingBytes}).Code)
+	require.Nil(t, q.admit(load{standingFew, standingBytes / 2}))
+}
+
+// Few large commands are late by themselves: they are no overload.
+func TestFewLargeCommandsMayStand(t *testing.T) {
+	q := newQueue(10000, 1<<30)
+	answeredAfter(t, q, 2*standingAge) // stays unfinished
+	q.since = q.since.Add(-2 * standingTime)
+	require.Nil(t, q.admit(load{standingFew - 2, 10 * standingBytes}))
+	require.Equal(t, command.CodeQueueFull, q.admit(load{standingFew - 1, 10 * standingBytes}).Code)
+	require.Nil(t, q.admit(load{standingFew - 1, standingBytes / 2}))
+}
+
+// What the leader refuses at once says nothing of how long answers take.
+func TestRefusalsAreNoAnswers(t *testing.T) {
+	q := newQueue(10000, 1<<30)
+	answeredAfter(t, q, 2*standingAge)
+	soon := &proposal{added: time.Now()}
+	q.answered(done([]*proposal{soon}, []proposed{{err: errorf(command.CodeQueueFull, "full")}}))
+	require.False(t, q.since.IsZero(), "answers are late still")
+	q.answered(done([]*proposal{soon}, []proposed{{}}))
+	require.True(t, q.since.IsZero())
 }
 
 // What the leader has no room for is refused where it comes in, for a moment; what is there already goes its way.
 func TestNodePausesWhenTheLeaderRefuses(t *testing.T) {
 	q := newQueue(10000, 1<<30)
 	q.leaderRefused()
-	require.Equal(t, command.CodeQueueFull, q.admit(0).Code)
+	require.Equal(t, command.CodeQueueFull, q.admit(load{}).Code)
 	require.Equal(t, command.CodeQueueFull, q.add(newProposal(t.Context(), command.Command{})).Code)
 	forwardedProposal(t, q, 1) // this node leads now
 	q.refused = q.refused.Add(-leaderPause)
-	require.Nil(t, q.admit(0))
+	require.Nil(t, q.admit(load{}))
 	ownProposal(t, q, 10)
 }
 
 func TestFewCommandsMayStand(t *testing.T) {
 	q := newQueue(10000, 1<<30)
 	answeredAfter(t, q, 2*standingAge)
-	q.stood = q.stood.Add(-2 * standingTime)
+	q.since = q.since.Add(-2 * standingTime)
 	ownProposal(t, q, 10)
 }
 
@@ -127,7 +148,7 @@ func TestFewCommandsMayStand(t *testing.T) {
 func TestStandingEndsWithoutLateAnswers(t *testing.T) {
 	q := newQueue(10000, 1<<30)
 	answeredAfter(t, q, 2*standingAge)
-	q.stood, q.late = q.stood.Add(-3*standingTime), q.late.Add(-2*standingTime)
+	q.since, q.late = q.since.Add(-3*standingTime), q.late.Add(-2*standingTime)
 	require.False(t, q.stands(time.Now()))
 	answeredAfter(t, q, 2*standingAge)
 	require.False(t, q.stands(time.Now()), "it is another time that begins")

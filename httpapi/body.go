@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -16,42 +15,18 @@ import (
 	"dapple/command"
 )
 
-// budget bounds the bytes of all bodies that are held at one time.
-type budget struct {
-	limit int64
-	used  atomic.Int64
-}
-
-// take reserves n bytes, or nothing where there is no room.
-func (b *budget) take(n int64) bool {
-	if b.used.Add(n) > b.limit {
-		b.used.Add(-n)
-		return false
-	}
-	return true
-}
-
-func (b *budget) release(n int64) { b.used.Add(-n) }
-
 // Keys of values that a request carries along in its gin context.
 const (
-	keyBody      = "body"  // bytes reserved for the body, int64
+	keyBody      = "body"  // *heldBody
 	keyBodyEnded = "ended" // set when the body is read to its end, or broke off
 	keyRoute     = "route" // *route
 	keyPrincipal = "principal"
 	keyDigest    = "digest" // SHA-256 of the body, where a fingerprint is to be made of it
 )
 
-// releaseBody gives back what readBody reserved.
-func (s *Server) releaseBody(c *gin.Context) {
-	if n := c.GetInt64(keyBody); n > 0 {
-		s.bodies.release(n)
-	}
-}
-
 // firstBuffer is how much of a body is reserved before the first byte has come: a client is charged for what it sends and
-// not for what it announces.
-const firstBuffer = 64 << 10
+// not for what it announces. A body of unknown length is mostly a small one.
+const firstBuffer, firstUnknown = 64 << 10, 4 << 10
 
 // readBody reads the whole body within the limits. It is called once a request; the memory counts as in flight until the
 // request is answered.
@@ -60,22 +35,23 @@ func (s *Server) readBody(c *gin.Context) ([]byte, error) {
 	if length > limit {
 		return nil, s.bodyTooLarge()
 	}
-	if err := s.admitWrite(c); err != nil {
+	held, err := s.admitBody(c)
+	if err != nil {
 		return nil, err
 	}
-	if length < 0 {
-		length = limit
-	}
 	// One byte more than announced, so that the end is seen without growing.
-	expected := length + 1
-	body, err := s.growBody(c, nil, min(expected, firstBuffer))
+	expected, first := length+1, int64(firstBuffer)
+	if length < 0 {
+		expected, first = limit+1, firstUnknown
+	}
+	body, err := s.growBody(held, nil, min(expected, first))
 	deadline := http.NewResponseController(c.Writer)
 	for err == nil {
 		if len(body) == cap(body) {
 			if int64(len(body)) >= expected {
 				expected = limit + 1 // more came than was announced
 			}
-			if body, err = s.growBody(c, body, min(int64(cap(body))*2, expected)); err != nil {
+			if body, err = s.growBody(held, body, min(int64(cap(body))*2, expected)); err != nil {
 				break
 			}
 		}
@@ -103,16 +79,6 @@ func (s *Server) readBody(c *gin.Context) ([]byte, error) {
 	return nil, err
 }
 
-// admitWrite refuses a request that is to change something where its command would not be taken in: under overload, reading and
-// decoding bodies for nothing would take the processor from the requests that are.
-func (s *Server) admitWrite(c *gin.Context) error {
-	value, _ := c.Get(keyRoute)
-	if r, ok := value.(*route); !ok || r.reads() || r.access == public {
-		return nil
-	}
-	return s.proposer.Admit(int(s.bodies.used.Load()))
-}
-
 // lingerFrom is the size from which net/http closes the connection on a body that nobody has read.
 const lingerFrom = 256 << 10
 
@@ -134,17 +100,6 @@ func (s *Server) linger(c *gin.Context) {
 
 func (s *Server) bodyTooLarge() error {
 	return catalogue.Errorf(command.CodeBodyTooLarge, "the body is over the limit of %d bytes", s.limits.Body)
-}
-
-// growBody moves what was read into a larger buffer, within the budget.
-func (s *Server) growBody(c *gin.Context, body []byte, size int64) ([]byte, error) {
-	more := size - int64(cap(body))
-	if !s.bodies.take(more) {
-		return nil, catalogue.Errorf(command.CodeOverloaded, "too many request bodies in flight (limit %d bytes); try again later",
-			s.bodies.limit)
-	}
-	c.Set(keyBody, c.GetInt64(keyBody)+more)
-	return append(make([]byte, 0, size), body...), nil
 }
 
 // decodeObject reads a body that must be a JSON object. Where it is not, the error is answered and ok is false.

@@ -115,6 +115,7 @@ func (s *Server) propose(c *gin.Context, t command.Type, message proto.Message) 
 	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), s.limits.Write)
 	defer cancel()
+	s.arrived(c)
 	result, err = s.proposer.Propose(ctx, t, issuer(c), payload)
 	if err != nil {
 		s.fail(c, err)

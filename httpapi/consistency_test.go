@@ -88,7 +88,7 @@ func (d deadlineProposer) Propose(ctx context.Context, _ command.Type, _ string,
 	return command.Result{}, context.DeadlineExceeded
 }
 
-func (deadlineProposer) Admit(int) error { return nil }
+func (deadlineProposer) Admit(int, int) error { return nil }
 
 func TestWritesHaveADeadline(t *testing.T) {
 	d := deadlineProposer{make(chan time.Duration, 1)}

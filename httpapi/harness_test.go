@@ -189,7 +189,7 @@ type memoryStore struct {
 }
 
 // Admit implements Proposer.
-func (m *memoryStore) Admit(int) error {
+func (m *memoryStore) Admit(int, int) error {
 	if m.full.Load() {
 		return otherLayer{command.CodeQueueFull}
 	}

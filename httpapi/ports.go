@@ -15,8 +15,8 @@ type Proposer interface {
 	// the command is surely not done or of unknown outcome. The context's deadline bounds the call.
 	Propose(ctx context.Context, t command.Type, issuer string, payload []byte) (command.Result, error)
 	// Admit returns nil where commands are taken in now, and otherwise the error that Propose would return at once. It is asked
-	// before the body of a request is read; coming is the memory that bodies hold which are being read.
-	Admit(coming int) error
+	// before the body of a request is read; requests and bytes are those of bodies that have been let in and are no commands yet.
+	Admit(requests, bytes int) error
 }
 
 // View is a consistent view of the catalogue as of one index of the log. It is used by one goroutine and closed by whoever

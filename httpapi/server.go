@@ -28,6 +28,7 @@ type Server struct {
 	limits        Limits
 	log           *slog.Logger
 	bodies        budget
+	coming        coming
 	metrics       *metrics
 	registry      *prometheus.Registry
 	metricsPage   http.Handler

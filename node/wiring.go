@@ -68,7 +68,7 @@ func (p proposer) Propose(ctx context.Context, t command.Type, issuer string, pa
 }
 
 // Admit implements httpapi.Proposer.
-func (p proposer) Admit(coming int) error { return withCode(p.Node.Admit(coming)) }
+func (p proposer) Admit(requests, bytes int) error { return withCode(p.Node.Admit(requests, bytes)) }
 
 // withCode returns an error with its code as a method, where it has one.
 func withCode(err error) error {

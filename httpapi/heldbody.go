@@ -1,0 +1,89 @@
+package httpapi
+
+import (
+	"sync/atomic"
+
+	"github.com/gin-gonic/gin"
+
+	"dapple/catalogue"
+	"dapple/command"
+)
+
+// budget bounds the bytes of all bodies that are held at one time.
+type budget struct {
+	limit int64
+	used  atomic.Int64
+}
+
+// take reserves n bytes, or nothing where there is no room.
+func (b *budget) take(n int64) bool {
+	if b.used.Add(n) > b.limit {
+		b.used.Add(-n)
+		return false
+	}
+	return true
+}
+
+func (b *budget) release(n int64) { b.used.Add(-n) }
+
+// coming counts the requests whose bodies are being read or decoded and will become commands, and the bytes that they hold.
+type coming struct{ requests, bytes atomic.Int64 }
+
+// heldBody is the memory that a request's body takes.
+type heldBody struct {
+	bytes  int64
+	coming bool // counted by Server.coming
+}
+
+// admitBody begins the account of a request's body. It refuses a request that is to change something where its command would not be
+// taken in: under overload, reading and decoding bodies for nothing would take the processor from the requests that are.
+func (s *Server) admitBody(c *gin.Context) (*heldBody, error) {
+	held := &heldBody{}
+	value, _ := c.Get(keyRoute)
+	if r, ok := value.(*route); ok && !r.reads() && r.access != public {
+		if err := s.proposer.Admit(int(s.coming.requests.Load()), int(s.coming.bytes.Load())); err != nil {
+			return nil, err
+		}
+		held.coming = true
+		s.coming.requests.Add(1)
+	}
+	c.Set(keyBody, held)
+	return held, nil
+}
+
+// growBody moves what was read into a larger buffer, within the budget.
+func (s *Server) growBody(held *heldBody, body []byte, size int64) ([]byte, error) {
+	more := size - int64(cap(body))
+	if !s.bodies.take(more) {
+		return nil, catalogue.Errorf(command.CodeOverloaded, "too many request bodies in flight (limit %d bytes); try again later",
+			s.bodies.limit)
+	}
+	held.bytes += more
+	if held.coming {
+		s.coming.bytes.Add(more)
+	}
+	return append(make([]byte, 0, size), body...), nil
+}
+
+// arrived ends the time in which a body is still to become a command: it has become one, or it never will.
+func (s *Server) arrived(c *gin.Context) {
+	if held, ok := heldBy(c); ok && held.coming {
+		held.coming = false
+		s.coming.requests.Add(-1)
+		s.coming.bytes.Add(-held.bytes)
+	}
+}
+
+// releaseBody gives back what the request's body holds.
+func (s *Server) releaseBody(c *gin.Context) {
+	s.arrived(c)
+	if held, ok := heldBy(c); ok {
+		s.bodies.release(held.bytes)
+	}
+}
+
+func heldBy(c *gin.Context) (held *heldBody, ok bool) {
+	value, _ := c.Get(keyBody)
+	held, ok = value.(*heldBody)
+	return held, ok
+}

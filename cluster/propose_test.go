@@ -69,6 +69,47 @@ func TestQueueFullAndUnknown(t *testing.T) {
 	require.Zero(t, f.nodes["a"].machine.counter("z"))
 }
 
+// Late answers are noted where the command came in, at the leader and elsewhere, and so is a refusal of the leader.
+func TestLatenessAndRefusalsAreNoted(t *testing.T) {
+	f := newFleet(t, "a", "b")
+	f.tweak = func(c *Config) { c.QueueCommands = 4 }
+	f.startAll()
+	f.voters(2)
+	leader, follower := f.nodes[f.leader()], f.nodes[f.followers()[0]]
+	f.add(follower.cfg.NodeID, "x")
+	waiting := func(count int) func() bool {
+		return func() bool { c, _ := leader.queue.size(); return c == count }
+	}
+	release := leader.machine.hold()
+	var all sync.WaitGroup
+	for _, m := range []*member{leader, follower} {
+		all.Go(func() { f.add(m.cfg.NodeID, "x") })
+	}
+	eventually(t, waiting(2), "the commands do not arrive")
+	<-time.After(standingAge)
+	release()
+	all.Wait()
+	for _, m := range []*member{leader, follower} {
+		m.queue.mu.Lock()
+		require.False(t, m.queue.since.IsZero(), m.cfg.NodeID)
+		require.True(t, m.queue.refused.IsZero(), m.cfg.NodeID)
+		m.queue.mu.Unlock()
+	}
+
+	release = leader.machine.hold()
+	for range 4 {
+		all.Go(func() { f.add(leader.cfg.NodeID, "y") })
+	}
+	eventually(t, waiting(4), "the leader's queue does not fill")
+	_, err := proposeFor(follower, 5*time.Second, "z")
+	require.Equal(t, command.CodeQueueFull, CodeOf(err), "%v", err)
+	follower.queue.mu.Lock()
+	require.False(t, follower.queue.refused.IsZero())
+	follower.queue.mu.Unlock()
+	release()
+	all.Wait()
+}
+
 // A session that the state machine has closed is replaced, and the command goes on under the new one.
 func TestSessionIsReplaced(t *testing.T) {
 	f := newFleet(t, "a", "b")

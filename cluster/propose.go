@@ -47,7 +47,7 @@ func (n *Node) propose(ctx context.Context, t command.Type, issuer string, paylo
 	if s := n.session.Load(); s != nil && s.full() {
 		return command.Result{}, errorf(command.CodeQueueFull, "an old command is unanswered")
 	}
-	ctx, cancel := context.WithTimeout(ctx, n.cfg.ProposeTimeout)
+	ctx, cancel := n.bounded(ctx)
 	defer cancel()
 	p := newProposal(ctx, command.Command{Type: t, Issuer: issuer, Payload: payload})
 	if err := n.queue.add(p); err != nil {
@@ -55,6 +55,14 @@ func (n *Node) propose(ctx context.Context, t command.Type, issuer string, paylo
 	}
 	n.await(ctx, p)
 	return p.outcome()
+}
+
+// bounded gives ctx the default deadline where it has none.
+func (n *Node) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, has := ctx.Deadline(); has {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, n.cfg.ProposeTimeout)
 }
 
 func newProposal(ctx context.Context, c command.Command) *proposal {

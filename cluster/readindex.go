@@ -12,7 +12,7 @@ import (
 // called. A state that has applied it is linearizable. It is asked for again, while leaders change, until ctx ends or, without a
 // deadline, Config.ProposeTimeout has passed; an error is always an *Error.
 func (n *Node) ReadIndex(ctx context.Context) (uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, n.cfg.ProposeTimeout)
+	ctx, cancel := n.bounded(ctx)
 	defer cancel()
 	for {
 		if err := n.mayRead(); err != nil {

@@ -46,6 +46,13 @@ func refuse(status int, class string) http.HandlerFunc {
 
 func cut(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
+// cutWithin breaks off in the middle of an answer.
+func cutWithin(w http.ResponseWriter, _ *http.Request) {
+	_, _ = w.Write([]byte(`["s`))
+	_ = http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
+}
+
 // TestRepeats: what is repeated at another node, and what is not.
 func TestRepeats(t *testing.T) {
 	closed := httptest.NewServer(http.NotFoundHandler())
@@ -60,6 +67,8 @@ func TestRepeats(t *testing.T) {
 		"write, node down":     {nil, true, true, nil},
 		"read, cut off":        {cut, false, true, nil},
 		"write, cut off":       {cut, true, false, nil},
+		"read, cut within":     {cutWithin, false, true, nil},
+		"write, cut within":    {cutWithin, true, false, nil},
 		"read, busy":           {refuse(503, "ResourceTemporaryUnavailable"), false, true, nil},
 		"write, busy":          {refuse(503, "ResourceTemporaryUnavailable"), true, true, nil},
 		"read, timeout":        {refuse(504, "ServiceUnavailable"), false, true, nil},
@@ -110,7 +119,7 @@ func TestRepeats(t *testing.T) {
 // TestRepeatsWithKey: once a server is known to keep keys, a write whose outcome is unknown is sent again, with the same key.
 func TestRepeatsWithKey(t *testing.T) {
 	for name, failure := range map[string]http.HandlerFunc{
-		"unknown": refuse(504, "ServiceUnavailable"), "cut off": cut,
+		"unknown": refuse(504, "ServiceUnavailable"), "cut off": cut, "cut within": cutWithin,
 	} {
 		t.Run(name, func(t *testing.T) {
 			var keys []string

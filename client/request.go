@@ -30,6 +30,8 @@ type request struct {
 	public bool
 	// header is sent too.
 	header http.Header
+	// whole is set where the answer is read to its end at once, so that one that is cut off is repeated as one that never came.
+	whole bool
 }
 
 // safe reports whether the request may be sent again whatever became of it.
@@ -42,13 +44,9 @@ func (c *Client) write(ctx context.Context, method, path string, body any) error
 
 // call sends a request and decodes the answer into a value, nil for none.
 func (c *Client) call(ctx context.Context, r request, into any) error {
+	r.whole = true
 	response, err := c.send(ctx, r)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if into == nil {
-		_, err = io.Copy(io.Discard, response.Body)
+	if err != nil || into == nil {
 		return err
 	}
 	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
@@ -182,10 +180,24 @@ func (c *Client) attempt(ctx context.Context, node, id string, r *request, body 
 	if response.Header.Get("X-Dapple-Node") != "" {
 		c.keepsKeys.Store(true)
 	}
-	if response.StatusCode < http.StatusMultipleChoices {
-		return response, nil
+	switch {
+	case response.StatusCode >= http.StatusMultipleChoices:
+		return nil, failure(response)
+	case r.whole:
+		return readWhole(response)
 	}
-	return nil, failure(response)
+	return response, nil
+}
+
+// readWhole reads an answer into memory, and closes it.
+func readWhole(response *http.Response) (*http.Response, error) {
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, fmt.Errorf("the answer broke off: %w", err)
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	return response, nil
 }
 
 // failure makes the error of an answer that is no success.

@@ -46,6 +46,12 @@ func refuse(status int, class string) http.HandlerFunc {
 
 func cut(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
+// blocked answers for an RSE that is switched off.
+func blocked(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Dapple-Node", "n1")
+	refuse(503, "ResourceTemporaryUnavailable")(w, r)
+}
+
 // cutWithin breaks off in the middle of an answer.
 func cutWithin(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte(`["s`))
@@ -71,6 +77,7 @@ func TestRepeats(t *testing.T) {
 		"write, cut within":    {cutWithin, true, false, nil},
 		"read, busy":           {refuse(503, "ResourceTemporaryUnavailable"), false, true, nil},
 		"write, busy":          {refuse(503, "ResourceTemporaryUnavailable"), true, true, nil},
+		"write, blocked":       {blocked, true, false, ErrBlocked},
 		"read, timeout":        {refuse(504, "ServiceUnavailable"), false, true, nil},
 		"write, unknown":       {refuse(504, "ServiceUnavailable"), true, false, ErrUnknownOutcome},
 		"read, not found":      {refuse(404, "RSENotFound"), false, false, ErrNotFound},

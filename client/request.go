@@ -98,18 +98,6 @@ func encode(body any) ([]byte, error) {
 	return json.Marshal(body)
 }
 
-// retryLater is an Error with the time that the server asks to wait.
-type retryLater struct {
-	cause *Error
-	after time.Duration
-}
-
-// Error tells what the API told.
-func (r *retryLater) Error() string { return r.cause.Error() }
-
-// Unwrap returns the Error.
-func (r *retryLater) Unwrap() error { return r.cause }
-
 // notSent is a failure before the request was on its way.
 type notSent struct{ error }
 
@@ -124,7 +112,7 @@ func (c *Client) repeatable(r *request, err error) bool {
 	if errors.As(err, &answered) {
 		switch answered.Status {
 		case http.StatusServiceUnavailable:
-			return true
+			return !errors.Is(answered, ErrBlocked)
 		case http.StatusBadGateway, http.StatusGatewayTimeout:
 			return once
 		}
@@ -182,7 +170,7 @@ func (c *Client) attempt(ctx context.Context, node, id string, r *request, body 
 	}
 	switch {
 	case response.StatusCode >= http.StatusMultipleChoices:
-		return nil, failure(response)
+		return nil, errorOf(response)
 	case r.whole:
 		return readWhole(response)
 	}
@@ -200,15 +188,6 @@ func readWhole(response *http.Response) (*http.Response, error) {
 	return response, nil
 }
 
-// failure makes the error of an answer that is no success.
-func failure(response *http.Response) error {
-	e := errorOf(response)
-	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		return &retryLater{e, time.Duration(seconds) * time.Second}
-	}
-	return e
-}
-
 const (
 	firstPause = 20 * time.Millisecond
 	// longestPause bounds the waits between attempts, also where a server asks for more.
@@ -219,9 +198,9 @@ const (
 // context ends first.
 func pause(ctx context.Context, attempt int, err error) bool {
 	wait := firstPause << min(attempt, 7)
-	var later *retryLater
-	if errors.As(err, &later) {
-		wait = max(wait, later.after/4)
+	var answered *Error
+	if errors.As(err, &answered) {
+		wait = max(wait, answered.RetryAfter/4)
 	}
 	wait = min(wait, longestPause)
 	timer := time.NewTimer(wait/2 + rand.N(wait/2+1))

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -162,6 +163,20 @@ func TestRefusals(t *testing.T) {
 	require.Equal(t, map[string]map[string]string{"good2": {"ONE": "AVAILABLE"}}, s.replicas(t, "set"))
 }
 
+// What is for an RSE that is not available for writing is refused at once, and the rest goes on.
+func TestClosedRSE(t *testing.T) {
+	s := newSite(t)
+	s.ask(t, http.MethodPut, "/rses/ONE", `{"availability_write":false}`)
+	summary, refused, err := s.run(t, lines(9)+`{"scope":"data","name":"elsewhere","bytes":1,"replicas":[{"rse":"TWO"}]}`)
+	require.NoError(t, err)
+	require.Equal(t, [3]int64{10, 10, 9}, [3]int64{summary.Files, summary.Replicas, summary.Attached})
+	require.Len(t, refused, 9)
+	for _, r := range refused {
+		require.Regexp(t, `^in:[1-9]: data:f[0-8] at ONE: .*ONE is temporary unavailable for writing$`, r)
+	}
+	require.Less(t, summary.Elapsed, time.Minute, "no repeats")
+}
+
 // A scope or an RSE that is missing ends the import at its line, unless it is to be created.
 func TestMissingPlaces(t *testing.T) {
 	s := newSite(t)
@@ -199,8 +214,8 @@ func TestListingRoundTrip(t *testing.T) {
 	require.Equal(t, listing, to.listing(t, `{"dids":[{"scope":"data","name":"d0"}],"all_states":true}`))
 }
 
-// listing asks for a listing as it is, without the ids of RSEs.
-func (s site) listing(t *testing.T, body string) string {
+// ask sends what the client has no call for, and returns the answer to it.
+func (s site) ask(t *testing.T, method, path, body string) string {
 	t.Helper()
 	login, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.urls[0]+"/auth/userpass", nil)
 	require.NoError(t, err)
@@ -208,17 +223,23 @@ func (s site) listing(t *testing.T, body string) string {
 	answer, err := http.DefaultClient.Do(login)
 	require.NoError(t, err)
 	answer.Body.Close()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.urls[0]+"/replicas/list", strings.NewReader(body))
+	r, err := http.NewRequestWithContext(t.Context(), method, s.urls[0]+path, strings.NewReader(body))
 	require.NoError(t, err)
 	r.Header.Set("X-Rucio-Auth-Token", answer.Header.Get("X-Rucio-Auth-Token"))
 	answer, err = http.DefaultClient.Do(r)
 	require.NoError(t, err)
 	defer answer.Body.Close()
-	require.Equal(t, http.StatusOK, answer.StatusCode)
 	text, err := io.ReadAll(answer.Body)
 	require.NoError(t, err)
+	require.Less(t, answer.StatusCode, http.StatusMultipleChoices, "%s", text)
+	return string(text)
+}
+
+// listing asks for a listing as it is, without the ids of RSEs.
+func (s site) listing(t *testing.T, body string) string {
+	t.Helper()
 	var b strings.Builder
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(s.ask(t, http.MethodPost, "/replicas/list", body)) {
 		for {
 			at := strings.Index(line, `"rse_id":"`)
 			if at < 0 {

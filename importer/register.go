@@ -94,13 +94,17 @@ func (r *importRun) refuse(i *item, where string, err error) {
 	r.tally.refuse(Refusal{Source: r.sources[i.source].Name, Line: i.line, Item: i.did() + " " + where, Err: err})
 }
 
-// isRefusal reports whether an error is an answer about the items of the request, which a repeat would not change and which says nothing
-// against the next request.
+// isRefusal reports whether an error is an answer about the items of the request or their RSE, which a repeat would not change and which
+// says nothing against the next request.
 func isRefusal(err error) bool {
 	var answer *client.Error
-	if !errors.As(err, &answer) || errors.Is(err, client.ErrUnauthenticated) {
+	switch {
+	case !errors.As(err, &answer) || errors.Is(err, client.ErrUnauthenticated):
 		return false
+	case errors.Is(err, client.ErrBlocked):
+		return true
+	case answer.Status == http.StatusInternalServerError: // Rucio's answer to what it does not support under /replicas
+		return answer.Class == "UnsupportedOperation"
 	}
-	// Rucio answers 500 to what it does not support under /replicas.
-	return answer.Status >= 400 && answer.Status < 500 || answer.Status == http.StatusInternalServerError && answer.Class == "UnsupportedOperation"
+	return answer.Status >= 400 && answer.Status < 500
 }

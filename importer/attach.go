@@ -81,17 +81,18 @@ func (r *importRun) taken(pairs []membership, refused *refusals) []membership {
 func (m membership) where() string { return "in " + m.dataset.Scope + ":" + m.dataset.Name }
 
 // attach attaches files to their datasets in one request. One that is refused is sent again in halves until it is about one dataset, and
-// where it is malformed or too large about one file, so that only what is at fault is refused.
+// where it is malformed, too large or names a file that is gone about one file, so that only what is at fault is refused.
 func (r *importRun) attach(ctx context.Context, pairs []membership) error {
 	err := r.client().AttachMany(ctx, attachments(pairs), true)
-	one := pairs[0].dataset == pairs[len(pairs)-1].dataset
+	oneDataset := pairs[0].dataset == pairs[len(pairs)-1].dataset
+	ofFile := errors.Is(err, client.ErrInvalid) || errors.Is(err, client.ErrNotFound)
 	switch {
 	case err == nil:
 		r.tally.attached.Add(int64(len(pairs)))
 		return nil
 	case !isRefusal(err):
 		return fmt.Errorf("attach files to %s:%s: %w", pairs[0].dataset.Scope, pairs[0].dataset.Name, err)
-	case len(pairs) > 1 && (!one || errors.Is(err, client.ErrInvalid)):
+	case len(pairs) > 1 && (!oneDataset || ofFile):
 		half := len(pairs) / 2
 		if err := r.attach(ctx, pairs[:half]); err != nil {
 			return err

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,10 +10,12 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"dapple/client"
@@ -253,24 +256,54 @@ func (s site) listing(t *testing.T, body string) string {
 	return b.String()
 }
 
-// Servers without room are asked again.
-func TestBusy(t *testing.T) {
-	s := newSite(t)
+// behind makes an import ask something in front of the site, which may answer in its place.
+func (s site) behind(t *testing.T, front func(w http.ResponseWriter, r *http.Request) (answered bool)) func(*Config) {
+	t.Helper()
 	u, err := url.Parse(s.urls[0])
 	require.NoError(t, err)
 	proxy := httputil.NewSingleHostReverseProxy(u)
-	var writes, busy atomic.Int64
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost && writes.Add(1)%2 == 1 {
-			busy.Add(1)
-			w.Header().Set("Retry-After", "1")
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !front(w, r) {
+			proxy.ServeHTTP(w, r)
 		}
-		proxy.ServeHTTP(w, r)
 	}))
-	t.Cleanup(front.Close)
-	summary, refused, err := s.run(t, lines(10), func(c *Config) { c.Targets = []string{front.URL} })
+	t.Cleanup(server.Close)
+	return func(c *Config) { c.Targets = []string{server.URL} }
+}
+
+// A file that is deleted between its registration and its attachment is refused alone.
+func TestFileGoneBeforeItIsAttached(t *testing.T) {
+	s := newSite(t)
+	gone := sync.OnceValue(func() error {
+		return errors.Join(s.DeleteReplicas(t.Context(), "ONE", []client.DIDName{{Scope: "data", Name: "f3"}}),
+			s.DeleteReplicas(t.Context(), "TWO", []client.DIDName{{Scope: "data", Name: "f3"}}))
+	})
+	summary, refused, err := s.run(t, lines(7), s.behind(t, func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/dids/attachments" {
+			assert.NoError(t, gone())
+		}
+		return false
+	}))
+	require.NoError(t, err)
+	require.Len(t, refused, 1)
+	require.Contains(t, refused[0], "in:4: data:f3 in data:d0: ")
+	require.EqualValues(t, 6, summary.Attached)
+	require.Len(t, s.replicas(t, "d0"), 6)
+}
+
+// Servers without room are asked again.
+func TestBusy(t *testing.T) {
+	s := newSite(t)
+	var writes, busy atomic.Int64
+	summary, refused, err := s.run(t, lines(10), s.behind(t, func(w http.ResponseWriter, r *http.Request) (answered bool) {
+		if r.Method != http.MethodPost || writes.Add(1)%2 == 0 {
+			return false
+		}
+		busy.Add(1)
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	}))
 	require.NoError(t, err)
 	require.Empty(t, refused)
 	require.EqualValues(t, 10, summary.Attached)

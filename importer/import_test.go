@@ -310,19 +310,57 @@ func TestBusy(t *testing.T) {
 	require.Positive(t, busy.Load())
 }
 
-// The end of the context ends the import with its error.
+// idle is a pipe that nobody writes to until the test ends. It tells that it is read.
+type idle struct {
+	test    context.Context
+	reached func()
+}
+
+func (i idle) Read([]byte) (int, error) {
+	i.reached()
+	<-i.test.Done()
+	return 0, io.EOF
+}
+
+// runPipe imports a text from a pipe that is idle after it, and returns how the import ended.
+func (s site) runPipe(ctx context.Context, t *testing.T, text string, reached func(), change ...func(*Config)) error {
+	t.Helper()
+	cfg := Config{Targets: s.urls, User: testcluster.User, Password: testcluster.Password, Batch: 1}
+	for _, c := range change {
+		c(&cfg)
+	}
+	in := io.MultiReader(strings.NewReader(text), idle{t.Context(), reached})
+	ended := make(chan error, 1)
+	go func() {
+		_, err := Run(ctx, cfg, Source{"in", in})
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(20 * time.Second):
+		return errors.New("it waits for the pipe")
+	}
+}
+
+// The end of the context ends the import with its error, also where the source says nothing more.
 func TestImportEndsWithContext(t *testing.T) {
 	s := newSite(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	in, out := io.Pipe()
-	go func() {
-		_, _ = io.WriteString(out, lines(100))
-		cancel()
-		_, _ = io.WriteString(out, lines(1))
-		out.Close()
-	}()
-	_, err := Run(ctx, Config{Targets: s.urls, User: testcluster.User, Password: testcluster.Password}, Source{"in", in})
-	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, s.runPipe(ctx, t, lines(100), cancel), context.Canceled)
+}
+
+// An import that fails does not wait for the rest of its source.
+func TestFailureEndsImport(t *testing.T) {
+	s := newSite(t)
+	err := s.runPipe(t.Context(), t, lines(windowBatches), func() {}, s.behind(t, func(w http.ResponseWriter, r *http.Request) bool {
+		broken := r.Method == http.MethodPost
+		if broken {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+		return broken
+	}))
+	require.ErrorContains(t, err, "500")
 }
 
 func TestWrongSettings(t *testing.T) {

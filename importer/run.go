@@ -43,8 +43,8 @@ type importRun struct {
 
 // Run imports all lines of the sources, in memory that does not grow with them. Items that are refused are told and counted, and the
 // rest goes on; an error is what ended the import: a source that cannot be read, a scope or an RSE that is missing, a cluster that
-// cannot be reached or has no room for minutes, the end of ctx. The same lines may be imported again: what is there already is no
-// failure.
+// cannot be reached or has no room for minutes, the end of ctx. A read of a source may outlast ctx, and Run does not wait for it. The same
+// lines may be imported again: what is there already is no failure.
 func Run(ctx context.Context, cfg Config, sources ...Source) (Summary, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -132,7 +132,7 @@ func (r *importRun) all(ctx context.Context) error {
 // read visits the lines of a source.
 func (r *importRun) read(ctx context.Context, n int, visit func(*item)) error {
 	source := r.sources[n]
-	lines := bufio.NewScanner(io.TeeReader(source, (*counter)(&r.tally.read)))
+	lines := bufio.NewScanner(io.TeeReader(newInterruptible(ctx, source), (*counter)(&r.tally.read)))
 	lines.Buffer(make([]byte, 64<<10), maxLine)
 	number := 0
 	for lines.Scan() {
@@ -159,12 +159,13 @@ func (r *importRun) read(ctx context.Context, n int, visit func(*item)) error {
 		}
 		visit(i)
 	}
-	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
 		return fmt.Errorf("%s:%d: the line is longer than %d bytes", source.Name, number+1, maxLine)
-	} else if err != nil {
+	case err != nil && ctx.Err() == nil:
 		return fmt.Errorf("%s:%d: %w", source.Name, number+1, err)
 	}
-	return nil
+	return ctx.Err()
 }
 
 // settle gives a file its dataset and checks that the places that it names are there.

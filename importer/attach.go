@@ -37,6 +37,29 @@ func memberships(items []*item, there map[*item]bool) (pairs []membership, datas
 	return pairs, datasets
 }
 
+// batches cuts memberships into requests of so many, or of batchBytes.
+func batches(pairs []membership, most int) (all [][]membership) {
+	first, bytes := 0, 0
+	for n, p := range pairs {
+		more := p.bytes()
+		if n-first >= most || n > first && bytes+more > batchBytes {
+			all = append(all, pairs[first:n])
+			first, bytes = n, 0
+		}
+		bytes += more
+	}
+	if first < len(pairs) {
+		all = append(all, pairs[first:])
+	}
+	return all
+}
+
+// bytes is about how much a membership takes in a request, escapes aside. The dataset counts each time: it may be another than the last.
+func (m membership) bytes() int {
+	const keys = 50
+	return keys + len(m.dataset.Scope) + len(m.dataset.Name) + len(m.item.file.Scope) + len(m.item.file.Name)
+}
+
 // unknown leaves those datasets that are not known to exist.
 func (r *importRun) unknown(datasets []client.DIDName) []client.DIDName {
 	return slices.DeleteFunc(datasets, r.datasets.Contains)

@@ -350,6 +350,23 @@ func TestImportEndsWithContext(t *testing.T) {
 	require.ErrorIs(t, s.runPipe(ctx, t, lines(100), cancel), context.Canceled)
 }
 
+// Lines that are long do not wait until there are many of them.
+func TestLongLines(t *testing.T) {
+	s := newSite(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var text strings.Builder
+	for i := range windowBytes >> 20 {
+		fmt.Fprintf(&text, `{"scope":"data","name":"f%d","bytes":1,"replicas":[{"rse":"ONE"}],"parents":["%s"]}`+"\n", i, strings.Repeat("x", 1<<20))
+	}
+	err := s.runPipe(ctx, t, text.String(), func() {}, func(c *Config) { c.Batch = 1000 }, s.behind(t, func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/replicas" {
+			cancel()
+		}
+		return false
+	}))
+	require.ErrorIs(t, err, context.Canceled)
+}
+
 // An import that fails does not wait for the rest of its source.
 func TestFailureEndsImport(t *testing.T) {
 	s := newSite(t)

@@ -46,6 +46,19 @@ func refuse(status int, class string) http.HandlerFunc {
 
 func cut(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
+// blocked answers for an RSE that is switched off.
+func blocked(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Dapple-Node", "n1")
+	refuse(503, "ResourceTemporaryUnavailable")(w, r)
+}
+
+// cutWithin breaks off in the middle of an answer.
+func cutWithin(w http.ResponseWriter, _ *http.Request) {
+	_, _ = w.Write([]byte(`["s`))
+	_ = http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
+}
+
 // TestRepeats: what is repeated at another node, and what is not.
 func TestRepeats(t *testing.T) {
 	closed := httptest.NewServer(http.NotFoundHandler())
@@ -60,8 +73,11 @@ func TestRepeats(t *testing.T) {
 		"write, node down":     {nil, true, true, nil},
 		"read, cut off":        {cut, false, true, nil},
 		"write, cut off":       {cut, true, false, nil},
+		"read, cut within":     {cutWithin, false, true, nil},
+		"write, cut within":    {cutWithin, true, false, nil},
 		"read, busy":           {refuse(503, "ResourceTemporaryUnavailable"), false, true, nil},
 		"write, busy":          {refuse(503, "ResourceTemporaryUnavailable"), true, true, nil},
+		"write, blocked":       {blocked, true, false, ErrBlocked},
 		"read, timeout":        {refuse(504, "ServiceUnavailable"), false, true, nil},
 		"write, unknown":       {refuse(504, "ServiceUnavailable"), true, false, ErrUnknownOutcome},
 		"read, not found":      {refuse(404, "RSENotFound"), false, false, ErrNotFound},
@@ -110,7 +126,7 @@ func TestRepeats(t *testing.T) {
 // TestRepeatsWithKey: once a server is known to keep keys, a write whose outcome is unknown is sent again, with the same key.
 func TestRepeatsWithKey(t *testing.T) {
 	for name, failure := range map[string]http.HandlerFunc{
-		"unknown": refuse(504, "ServiceUnavailable"), "cut off": cut,
+		"unknown": refuse(504, "ServiceUnavailable"), "cut off": cut, "cut within": cutWithin,
 	} {
 		t.Run(name, func(t *testing.T) {
 			var keys []string

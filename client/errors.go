@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"time"
 )
 
 // Error is an answer of the API that is no success.
@@ -15,6 +17,8 @@ type Error struct {
 	Class, Message string
 	// Node is the name of the node that answered, "" where it is no Dapple.
 	Node string
+	// RetryAfter is how long the server asks to wait before the next attempt, 0 where it does not ask for one.
+	RetryAfter time.Duration
 	// Versions are the replicas that did not have the version named for them: the first 1000.
 	Versions []OtherVersion
 	// Oldest is the revision from which on changes are kept, where those asked for are gone.
@@ -51,6 +55,8 @@ var (
 	ErrUnauthenticated = errors.New("not authenticated")
 	// ErrBusy: nothing was done; try again later.
 	ErrBusy = errors.New("busy")
+	// ErrBlocked: an RSE is switched off for that; no repeat helps before it is switched on.
+	ErrBlocked = errors.New("blocked")
 	// ErrVersion: a replica has another version than the one named; nothing was done.
 	ErrVersion = errors.New("another version")
 	// ErrChangesGone: the changes asked for are no longer kept.
@@ -74,6 +80,8 @@ func (e *Error) Is(target error) bool {
 		return e.Status == http.StatusUnauthorized && e.Class != classDenied
 	case ErrBusy:
 		return e.Status == http.StatusServiceUnavailable
+	case ErrBlocked: // every other 503 of a Dapple says when to come again
+		return e.Status == http.StatusServiceUnavailable && e.Node != "" && e.RetryAfter == 0
 	case ErrVersion:
 		return e.Status == http.StatusPreconditionFailed && e.Class == "PreconditionFailed"
 	case ErrChangesGone:
@@ -96,6 +104,9 @@ func errorOf(response *http.Response) *Error {
 	e := &Error{
 		Status: response.StatusCode, Class: response.Header.Get("ExceptionClass"),
 		Message: response.Header.Get("ExceptionMessage"), Node: response.Header.Get("X-Dapple-Node"),
+	}
+	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		e.RetryAfter = time.Duration(seconds) * time.Second
 	}
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
 	var body struct {

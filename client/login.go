@@ -74,7 +74,7 @@ func (c *Client) logIn(ctx context.Context, node string) (token string, ends tim
 		return "", ends, err
 	}
 	if response.StatusCode != http.StatusOK {
-		return "", ends, fmt.Errorf("log in: %w", failure(response))
+		return "", ends, fmt.Errorf("log in: %w", errorOf(response))
 	}
 	defer response.Body.Close()
 	if token = response.Header.Get(headerToken); token == "" {

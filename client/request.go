@@ -30,6 +30,8 @@ type request struct {
 	public bool
 	// header is sent too.
 	header http.Header
+	// whole is set where the answer is read to its end at once, so that one that is cut off is repeated as one that never came.
+	whole bool
 }
 
 // safe reports whether the request may be sent again whatever became of it.
@@ -42,13 +44,9 @@ func (c *Client) write(ctx context.Context, method, path string, body any) error
 
 // call sends a request and decodes the answer into a value, nil for none.
 func (c *Client) call(ctx context.Context, r request, into any) error {
+	r.whole = true
 	response, err := c.send(ctx, r)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if into == nil {
-		_, err = io.Copy(io.Discard, response.Body)
+	if err != nil || into == nil {
 		return err
 	}
 	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
@@ -100,18 +98,6 @@ func encode(body any) ([]byte, error) {
 	return json.Marshal(body)
 }
 
-// retryLater is an Error with the time that the server asks to wait.
-type retryLater struct {
-	cause *Error
-	after time.Duration
-}
-
-// Error tells what the API told.
-func (r *retryLater) Error() string { return r.cause.Error() }
-
-// Unwrap returns the Error.
-func (r *retryLater) Unwrap() error { return r.cause }
-
 // notSent is a failure before the request was on its way.
 type notSent struct{ error }
 
@@ -126,7 +112,7 @@ func (c *Client) repeatable(r *request, err error) bool {
 	if errors.As(err, &answered) {
 		switch answered.Status {
 		case http.StatusServiceUnavailable:
-			return true
+			return !errors.Is(answered, ErrBlocked)
 		case http.StatusBadGateway, http.StatusGatewayTimeout:
 			return once
 		}
@@ -182,19 +168,24 @@ func (c *Client) attempt(ctx context.Context, node, id string, r *request, body 
 	if response.Header.Get("X-Dapple-Node") != "" {
 		c.keepsKeys.Store(true)
 	}
-	if response.StatusCode < http.StatusMultipleChoices {
-		return response, nil
+	switch {
+	case response.StatusCode >= http.StatusMultipleChoices:
+		return nil, errorOf(response)
+	case r.whole:
+		return readWhole(response)
 	}
-	return nil, failure(response)
+	return response, nil
 }
 
-// failure makes the error of an answer that is no success.
-func failure(response *http.Response) error {
-	e := errorOf(response)
-	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		return &retryLater{e, time.Duration(seconds) * time.Second}
+// readWhole reads an answer into memory, and closes it.
+func readWhole(response *http.Response) (*http.Response, error) {
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, fmt.Errorf("the answer broke off: %w", err)
 	}
-	return e
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	return response, nil
 }
 
 const (
@@ -207,9 +198,9 @@ const (
 // context ends first.
 func pause(ctx context.Context, attempt int, err error) bool {
 	wait := firstPause << min(attempt, 7)
-	var later *retryLater
-	if errors.As(err, &later) {
-		wait = max(wait, later.after/4)
+	var answered *Error
+	if errors.As(err, &answered) {
+		wait = max(wait, answered.RetryAfter/4)
 	}
 	wait = min(wait, longestPause)
 	timer := time.NewTimer(wait/2 + rand.N(wait/2+1))

@@ -37,6 +37,29 @@ func memberships(items []*item, there map[*item]bool) (pairs []membership, datas
 	return pairs, datasets
 }
 
+// batches cuts memberships into requests of so many, or of batchBytes.
+func batches(pairs []membership, most int) (all [][]membership) {
+	first, bytes := 0, 0
+	for n, p := range pairs {
+		more := p.bytes()
+		if n-first >= most || n > first && bytes+more > batchBytes {
+			all = append(all, pairs[first:n])
+			first, bytes = n, 0
+		}
+		bytes += more
+	}
+	if first < len(pairs) {
+		all = append(all, pairs[first:])
+	}
+	return all
+}
+
+// bytes is about how much a membership takes in a request, escapes aside. The dataset counts each time: it may be another than the last.
+func (m membership) bytes() int {
+	const keys = 50
+	return keys + len(m.dataset.Scope) + len(m.dataset.Name) + len(m.item.file.Scope) + len(m.item.file.Name)
+}
+
 // unknown leaves those datasets that are not known to exist.
 func (r *importRun) unknown(datasets []client.DIDName) []client.DIDName {
 	return slices.DeleteFunc(datasets, r.datasets.Contains)
@@ -81,17 +104,18 @@ func (r *importRun) taken(pairs []membership, refused *refusals) []membership {
 func (m membership) where() string { return "in " + m.dataset.Scope + ":" + m.dataset.Name }
 
 // attach attaches files to their datasets in one request. One that is refused is sent again in halves until it is about one dataset, and
-// where it is malformed or too large about one file, so that only what is at fault is refused.
+// where it is malformed, too large or names a file that is gone about one file, so that only what is at fault is refused.
 func (r *importRun) attach(ctx context.Context, pairs []membership) error {
 	err := r.client().AttachMany(ctx, attachments(pairs), true)
-	one := pairs[0].dataset == pairs[len(pairs)-1].dataset
+	oneDataset := pairs[0].dataset == pairs[len(pairs)-1].dataset
+	ofFile := errors.Is(err, client.ErrInvalid) || errors.Is(err, client.ErrNotFound)
 	switch {
 	case err == nil:
 		r.tally.attached.Add(int64(len(pairs)))
 		return nil
 	case !isRefusal(err):
 		return fmt.Errorf("attach files to %s:%s: %w", pairs[0].dataset.Scope, pairs[0].dataset.Name, err)
-	case len(pairs) > 1 && (!one || errors.Is(err, client.ErrInvalid)):
+	case len(pairs) > 1 && (!oneDataset || ofFile):
 		half := len(pairs) / 2
 		if err := r.attach(ctx, pairs[:half]); err != nil {
 			return err

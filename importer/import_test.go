@@ -2,6 +2,7 @@ package importer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,9 +10,12 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"dapple/client"
@@ -162,6 +166,20 @@ func TestRefusals(t *testing.T) {
 	require.Equal(t, map[string]map[string]string{"good2": {"ONE": "AVAILABLE"}}, s.replicas(t, "set"))
 }
 
+// What is for an RSE that is not available for writing is refused at once, and the rest goes on.
+func TestClosedRSE(t *testing.T) {
+	s := newSite(t)
+	s.ask(t, http.MethodPut, "/rses/ONE", `{"availability_write":false}`)
+	summary, refused, err := s.run(t, lines(9)+`{"scope":"data","name":"elsewhere","bytes":1,"replicas":[{"rse":"TWO"}]}`)
+	require.NoError(t, err)
+	require.Equal(t, [3]int64{10, 10, 9}, [3]int64{summary.Files, summary.Replicas, summary.Attached})
+	require.Len(t, refused, 9)
+	for _, r := range refused {
+		require.Regexp(t, `^in:[1-9]: data:f[0-8] at ONE: .*ONE is temporary unavailable for writing$`, r)
+	}
+	require.Less(t, summary.Elapsed, time.Minute, "no repeats")
+}
+
 // A scope or an RSE that is missing ends the import at its line, unless it is to be created.
 func TestMissingPlaces(t *testing.T) {
 	s := newSite(t)
@@ -199,8 +217,8 @@ func TestListingRoundTrip(t *testing.T) {
 	require.Equal(t, listing, to.listing(t, `{"dids":[{"scope":"data","name":"d0"}],"all_states":true}`))
 }
 
-// listing asks for a listing as it is, without the ids of RSEs.
-func (s site) listing(t *testing.T, body string) string {
+// ask sends what the client has no call for, and returns the answer to it.
+func (s site) ask(t *testing.T, method, path, body string) string {
 	t.Helper()
 	login, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.urls[0]+"/auth/userpass", nil)
 	require.NoError(t, err)
@@ -208,17 +226,23 @@ func (s site) listing(t *testing.T, body string) string {
 	answer, err := http.DefaultClient.Do(login)
 	require.NoError(t, err)
 	answer.Body.Close()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.urls[0]+"/replicas/list", strings.NewReader(body))
+	r, err := http.NewRequestWithContext(t.Context(), method, s.urls[0]+path, strings.NewReader(body))
 	require.NoError(t, err)
 	r.Header.Set("X-Rucio-Auth-Token", answer.Header.Get("X-Rucio-Auth-Token"))
 	answer, err = http.DefaultClient.Do(r)
 	require.NoError(t, err)
 	defer answer.Body.Close()
-	require.Equal(t, http.StatusOK, answer.StatusCode)
 	text, err := io.ReadAll(answer.Body)
 	require.NoError(t, err)
+	require.Less(t, answer.StatusCode, http.StatusMultipleChoices, "%s", text)
+	return string(text)
+}
+
+// listing asks for a listing as it is, without the ids of RSEs.
+func (s site) listing(t *testing.T, body string) string {
+	t.Helper()
 	var b strings.Builder
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(s.ask(t, http.MethodPost, "/replicas/list", body)) {
 		for {
 			at := strings.Index(line, `"rse_id":"`)
 			if at < 0 {
@@ -232,43 +256,128 @@ func (s site) listing(t *testing.T, body string) string {
 	return b.String()
 }
 
-// Servers without room are asked again.
-func TestBusy(t *testing.T) {
-	s := newSite(t)
+// behind makes an import ask something in front of the site, which may answer in its place.
+func (s site) behind(t *testing.T, front func(w http.ResponseWriter, r *http.Request) (answered bool)) func(*Config) {
+	t.Helper()
 	u, err := url.Parse(s.urls[0])
 	require.NoError(t, err)
 	proxy := httputil.NewSingleHostReverseProxy(u)
-	var writes, busy atomic.Int64
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost && writes.Add(1)%2 == 1 {
-			busy.Add(1)
-			w.Header().Set("Retry-After", "1")
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !front(w, r) {
+			proxy.ServeHTTP(w, r)
 		}
-		proxy.ServeHTTP(w, r)
 	}))
-	t.Cleanup(front.Close)
-	summary, refused, err := s.run(t, lines(10), func(c *Config) { c.Targets = []string{front.URL} })
+	t.Cleanup(server.Close)
+	return func(c *Config) { c.Targets = []string{server.URL} }
+}
+
+// A file that is deleted between its registration and its attachment is refused alone.
+func TestFileGoneBeforeItIsAttached(t *testing.T) {
+	s := newSite(t)
+	gone := sync.OnceValue(func() error {
+		return errors.Join(s.DeleteReplicas(t.Context(), "ONE", []client.DIDName{{Scope: "data", Name: "f3"}}),
+			s.DeleteReplicas(t.Context(), "TWO", []client.DIDName{{Scope: "data", Name: "f3"}}))
+	})
+	summary, refused, err := s.run(t, lines(7), s.behind(t, func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/dids/attachments" {
+			assert.NoError(t, gone())
+		}
+		return false
+	}))
+	require.NoError(t, err)
+	require.Len(t, refused, 1)
+	require.Contains(t, refused[0], "in:4: data:f3 in data:d0: ")
+	require.EqualValues(t, 6, summary.Attached)
+	require.Len(t, s.replicas(t, "d0"), 6)
+}
+
+// Servers without room are asked again.
+func TestBusy(t *testing.T) {
+	s := newSite(t)
+	var writes, busy atomic.Int64
+	summary, refused, err := s.run(t, lines(10), s.behind(t, func(w http.ResponseWriter, r *http.Request) (answered bool) {
+		if r.Method != http.MethodPost || writes.Add(1)%2 == 0 {
+			return false
+		}
+		busy.Add(1)
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	}))
 	require.NoError(t, err)
 	require.Empty(t, refused)
 	require.EqualValues(t, 10, summary.Attached)
 	require.Positive(t, busy.Load())
 }
 
-// The end of the context ends the import with its error.
+// idle is a pipe that nobody writes to until the test ends. It tells that it is read.
+type idle struct {
+	test    context.Context
+	reached func()
+}
+
+func (i idle) Read([]byte) (int, error) {
+	i.reached()
+	<-i.test.Done()
+	return 0, io.EOF
+}
+
+// runPipe imports a text from a pipe that is idle after it, and returns how the import ended.
+func (s site) runPipe(ctx context.Context, t *testing.T, text string, reached func(), change ...func(*Config)) error {
+	t.Helper()
+	cfg := Config{Targets: s.urls, User: testcluster.User, Password: testcluster.Password, Batch: 1}
+	for _, c := range change {
+		c(&cfg)
+	}
+	in := io.MultiReader(strings.NewReader(text), idle{t.Context(), reached})
+	ended := make(chan error, 1)
+	go func() {
+		_, err := Run(ctx, cfg, Source{"in", in})
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(20 * time.Second):
+		return errors.New("it waits for the pipe")
+	}
+}
+
+// The end of the context ends the import with its error, also where the source says nothing more.
 func TestImportEndsWithContext(t *testing.T) {
 	s := newSite(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	in, out := io.Pipe()
-	go func() {
-		_, _ = io.WriteString(out, lines(100))
-		cancel()
-		_, _ = io.WriteString(out, lines(1))
-		out.Close()
-	}()
-	_, err := Run(ctx, Config{Targets: s.urls, User: testcluster.User, Password: testcluster.Password}, Source{"in", in})
+	require.ErrorIs(t, s.runPipe(ctx, t, lines(100), cancel), context.Canceled)
+}
+
+// Lines that are long do not wait until there are many of them.
+func TestLongLines(t *testing.T) {
+	s := newSite(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var text strings.Builder
+	for i := range windowBytes >> 20 {
+		fmt.Fprintf(&text, `{"scope":"data","name":"f%d","bytes":1,"replicas":[{"rse":"ONE"}],"parents":["%s"]}`+"\n", i, strings.Repeat("x", 1<<20))
+	}
+	err := s.runPipe(ctx, t, text.String(), func() {}, func(c *Config) { c.Batch = 1000 }, s.behind(t, func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/replicas" {
+			cancel()
+		}
+		return false
+	}))
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+// An import that fails does not wait for the rest of its source.
+func TestFailureEndsImport(t *testing.T) {
+	s := newSite(t)
+	err := s.runPipe(t.Context(), t, lines(windowBatches), func() {}, s.behind(t, func(w http.ResponseWriter, r *http.Request) bool {
+		broken := r.Method == http.MethodPost
+		if broken {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+		return broken
+	}))
+	require.ErrorContains(t, err, "500")
 }
 
 func TestWrongSettings(t *testing.T) {

@@ -71,8 +71,33 @@ func TestByRSE(t *testing.T) {
 	require.Equal(t, map[string][]int{"A": {10, 10, 5}, "B0": {10, 3}, "B1": {10, 2}}, sizes)
 }
 
+// Requests are bounded in bytes too, and the items that are long are in them all the same.
+func TestBatchesOfLongNames(t *testing.T) {
+	dataset := []client.DIDName{{Scope: "s", Name: "d"}}
+	var items []*item
+	there := map[*item]bool{}
+	for i := range 10 {
+		name := strings.Repeat("x", batchBytes*3/10) + fmt.Sprint(i)
+		if i == 9 {
+			name = strings.Repeat("x", 2*batchBytes) // in a request of its own
+		}
+		items = append(items, &item{file: client.NewFile{Name: name}, replicas: []replica{{rse: "A"}}, datasets: dataset})
+		there[items[i]] = true
+	}
+	var registered, attached []int
+	for _, b := range byRSE(items, 1000) {
+		registered = append(registered, len(b.items))
+	}
+	pairs, _ := memberships(items, there)
+	for _, b := range batches(pairs, 1000) {
+		attached = append(attached, len(b))
+	}
+	require.Equal(t, []int{3, 3, 3, 1}, registered)
+	require.Equal(t, []int{3, 3, 3, 1}, attached)
+}
+
 // A line that has no end is not held in memory.
 func TestEndlessLine(t *testing.T) {
 	r := &importRun{sources: []Source{{"in", strings.NewReader(strings.Repeat("x", maxLine+1))}}}
-	require.ErrorContains(t, r.read(t.Context(), 0, func(*item) {}), "in:1: the line is longer")
+	require.ErrorContains(t, r.read(t.Context(), 0, func(*item, int) {}), "in:1: the line is longer")
 }

@@ -17,11 +17,12 @@ type batch struct {
 	files []client.NewFile
 }
 
-// byRSE sorts the replicas of files into requests. A file that comes twice, which is fine, is in two requests, for within one it is
-// refused.
-func byRSE(items []*item, size int) []batch {
+// byRSE sorts the replicas of files into requests of so many, or of batchBytes. A file that comes twice, which is fine, is in two requests,
+// for within one it is refused.
+func byRSE(items []*item, most int) []batch {
 	type open struct {
 		at    int // in batches
+		bytes int
 		names map[client.DIDName]bool
 	}
 	var batches []batch
@@ -29,19 +30,27 @@ func byRSE(items []*item, size int) []batch {
 	for _, i := range items {
 		name := client.DIDName{Scope: i.file.Scope, Name: i.file.Name}
 		for _, replica := range i.replicas {
-			o := current[replica.rse]
-			if o == nil || len(batches[o.at].items) >= size || o.names[name] {
-				o = &open{len(batches), map[client.DIDName]bool{}}
+			file := i.file
+			file.State, file.PFN = replica.state, replica.pfn
+			o, bytes := current[replica.rse], fileBytes(&file)
+			if o == nil || len(batches[o.at].items) >= most || o.bytes+bytes > batchBytes || o.names[name] {
+				o = &open{at: len(batches), names: map[client.DIDName]bool{}}
 				current[replica.rse] = o
 				batches = append(batches, batch{rse: replica.rse})
 			}
 			o.names[name] = true
-			b, file := &batches[o.at], i.file
-			file.State, file.PFN = replica.state, replica.pfn
+			o.bytes += bytes
+			b := &batches[o.at]
 			b.items, b.files = append(b.items, i), append(b.files, file)
 		}
 	}
 	return batches
+}
+
+// fileBytes is about how much a file takes in a request, escapes aside.
+func fileBytes(f *client.NewFile) int {
+	const keys = 100 // and numbers
+	return keys + len(f.Scope) + len(f.Name) + len(f.Adler32) + len(f.MD5) + len(f.PFN)
 }
 
 // registry remembers which files of a window have a replica that was accepted.
@@ -94,13 +103,17 @@ func (r *importRun) refuse(i *item, where string, err error) {
 	r.tally.refuse(Refusal{Source: r.sources[i.source].Name, Line: i.line, Item: i.did() + " " + where, Err: err})
 }
 
-// isRefusal reports whether an error is an answer about the items of the request, which a repeat would not change and which says nothing
-// against the next request.
+// isRefusal reports whether an error is an answer about the items of the request or their RSE, which a repeat would not change and which
+// says nothing against the next request.
 func isRefusal(err error) bool {
 	var answer *client.Error
-	if !errors.As(err, &answer) || errors.Is(err, client.ErrUnauthenticated) {
+	switch {
+	case !errors.As(err, &answer) || errors.Is(err, client.ErrUnauthenticated):
 		return false
+	case errors.Is(err, client.ErrBlocked):
+		return true
+	case answer.Status == http.StatusInternalServerError: // Rucio's answer to what it does not support under /replicas
+		return answer.Class == "UnsupportedOperation"
 	}
-	// Rucio answers 500 to what it does not support under /replicas.
-	return answer.Status >= 400 && answer.Status < 500 || answer.Status == http.StatusInternalServerError && answer.Class == "UnsupportedOperation"
+	return answer.Status >= 400 && answer.Status < 500
 }

@@ -21,6 +21,10 @@ const (
 	// windowBatches is how many batches of lines are sorted by RSE together, so that requests are full although the files of many
 	// RSEs come in turn.
 	windowBatches = 32
+	// windowBytes bounds the text of a window's lines, which may be long.
+	windowBytes = 16 << 20
+	// batchBytes bounds a request where names are long. Servers take bodies of 64 MiB, but not many at a time.
+	batchBytes = 2 << 20
 	// windowsInFlight keeps the next window's requests going while the last one's end.
 	windowsInFlight  = 2
 	maxLine          = 4 << 20
@@ -43,8 +47,8 @@ type importRun struct {
 
 // Run imports all lines of the sources, in memory that does not grow with them. Items that are refused are told and counted, and the
 // rest goes on; an error is what ended the import: a source that cannot be read, a scope or an RSE that is missing, a cluster that
-// cannot be reached or has no room for minutes, the end of ctx. The same lines may be imported again: what is there already is no
-// failure.
+// cannot be reached or has no room for minutes, the end of ctx. A read of a source may outlast ctx, and Run does not wait for it. The same
+// lines may be imported again: what is there already is no failure.
 func Run(ctx context.Context, cfg Config, sources ...Source) (Summary, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -105,15 +109,17 @@ func (r *importRun) all(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(windowsInFlight)
 	var window []*item
+	size := 0
 	flush := func() {
 		items := window
-		window = nil
+		window, size = nil, 0
 		group.Go(func() error { return r.window(ctx, items) })
 	}
 	var failed error
 	for n := range r.sources {
-		if failed = r.read(ctx, n, func(i *item) {
-			if window = append(window, i); len(window) >= windowBatches*r.cfg.Batch {
+		if failed = r.read(ctx, n, func(i *item, length int) {
+			window, size = append(window, i), size+length
+			if len(window) >= windowBatches*r.cfg.Batch || size >= windowBytes {
 				flush()
 			}
 		}); failed != nil {
@@ -129,10 +135,10 @@ func (r *importRun) all(ctx context.Context) error {
 	return failed
 }
 
-// read visits the lines of a source.
-func (r *importRun) read(ctx context.Context, n int, visit func(*item)) error {
+// read visits the files of a source, with the length of their lines.
+func (r *importRun) read(ctx context.Context, n int, visit func(i *item, length int)) error {
 	source := r.sources[n]
-	lines := bufio.NewScanner(io.TeeReader(source, (*counter)(&r.tally.read)))
+	lines := bufio.NewScanner(io.TeeReader(newInterruptible(ctx, source), (*counter)(&r.tally.read)))
 	lines.Buffer(make([]byte, 64<<10), maxLine)
 	number := 0
 	for lines.Scan() {
@@ -157,14 +163,15 @@ func (r *importRun) read(ctx context.Context, n int, visit func(*item)) error {
 		} else if err != nil {
 			return fmt.Errorf("%s:%d: %s: %w", source.Name, number, i.did(), err)
 		}
-		visit(i)
+		visit(i, len(text))
 	}
-	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
 		return fmt.Errorf("%s:%d: the line is longer than %d bytes", source.Name, number+1, maxLine)
-	} else if err != nil {
+	case err != nil && ctx.Err() == nil:
 		return fmt.Errorf("%s:%d: %w", source.Name, number+1, err)
 	}
-	return nil
+	return ctx.Err()
 }
 
 // settle gives a file its dataset and checks that the places that it names are there.

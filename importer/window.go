@@ -2,7 +2,6 @@ package importer
 
 import (
 	"context"
-	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -23,7 +22,7 @@ func (r *importRun) window(ctx context.Context, items []*item) error {
 	if err != nil {
 		return err
 	}
-	return each(ctx, r, slices.Collect(slices.Chunk(r.taken(pairs, refused), r.cfg.Batch)), r.attach)
+	return each(ctx, r, batches(r.taken(pairs, refused), r.cfg.Batch), r.attach)
 }
 
 // each does something with all of a list, as many at a time as there may be requests.

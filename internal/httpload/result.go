@@ -18,7 +18,7 @@ type Result struct {
 	Max  float64 `json:"max_ms"`
 	Mean float64 `json:"mean_ms"`
 
-	// Rejected were answered 503 with Retry-After, Unsent are those of a fixed rate that no client was free for.
+	// Rejected were answered 503 with Retry-After, Unsent are those of a fixed rate that no client was free for after the warm-up.
 	Rejected int64 `json:"rejected"`
 	Unsent   int64 `json:"unsent"`
 	// Errors are all other failures, by status or by what was wrong; Example is one of them.

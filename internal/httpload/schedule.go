@@ -13,7 +13,7 @@ type schedule struct {
 	rate                 float64 // requests a second, 0 for a closed loop
 	limit                int64   // number of requests, 0 for no limit
 	lateness             time.Duration
-	taken, missed        atomic.Int64 // missed turns are taken by nobody in time
+	taken, missed        atomic.Int64 // missed are measured turns that nobody took in time
 }
 
 func newSchedule(now time.Time, l Load) *schedule {
@@ -30,7 +30,9 @@ func (s *schedule) next(ctx context.Context) (time.Time, bool) {
 		if !ok || s.lateness == 0 || time.Since(at) <= s.lateness {
 			return at, ok
 		}
-		s.missed.Add(1)
+		if !at.Before(s.measured) {
+			s.missed.Add(1)
+		}
 	}
 }
 
@@ -49,16 +51,21 @@ func (s *schedule) turn(ctx context.Context) (time.Time, bool) {
 	return at, Pause(ctx, at.Sub(now)) == nil
 }
 
-// unsent returns how many requests of a fixed rate were due before the end and never sent.
+// unsent returns how many requests of a fixed rate were due between the warm-up and the end and never sent.
 func (s *schedule) unsent() int64 {
 	if s.rate == 0 {
 		return 0
 	}
-	due := int64(math.Ceil(s.end.Sub(s.start).Seconds() * s.rate))
+	return max(s.due(s.end)-max(s.taken.Load(), s.due(s.measured)), 0) + s.missed.Load()
+}
+
+// due returns how many turns there are before a time.
+func (s *schedule) due(before time.Time) int64 {
+	turns := int64(math.Ceil(before.Sub(s.start).Seconds() * s.rate))
 	if s.limit > 0 {
-		due = min(due, s.limit)
+		turns = min(turns, s.limit)
 	}
-	return max(due-s.taken.Load(), 0) + s.missed.Load()
+	return turns
 }
 
 // part returns how much of the run is over, and whether that is the warm-up.

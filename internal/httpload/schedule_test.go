@@ -28,7 +28,7 @@ func TestFixedRate(t *testing.T) {
 		time.Sleep(300 * time.Millisecond)
 		_, ok = s.next(t.Context())
 		require.False(t, ok, "the end")
-		require.EqualValues(t, 16, s.unsent(), "20 were due, 4 sent")
+		require.EqualValues(t, 10, s.unsent(), "10 were due after the warm-up, none sent")
 	})
 }
 
@@ -48,6 +48,20 @@ func TestLateness(t *testing.T) {
 		require.False(t, ok)
 		require.EqualValues(t, 18, s.unsent(), "20 were due, 2 sent")
 	})
+}
+
+// What was missed in the warm-up is not counted, be it that nobody took the turn or that it was too late.
+func TestUnsentWithoutWarmup(t *testing.T) {
+	for _, lateness := range []time.Duration{0, 500 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSchedule(time.Now(), Load{Rate: 10, Warmup: 2 * time.Second, Duration: time.Second, Lateness: lateness})
+			time.Sleep(1900 * time.Millisecond) // in the warm-up
+			for ok := true; ok; {
+				_, ok = s.next(t.Context()) // answered at once
+			}
+			require.Zero(t, s.unsent())
+		})
+	}
 }
 
 func TestClosedLoopAndLimit(t *testing.T) {

@@ -128,7 +128,6 @@ func rawRequest(t *testing.T, url, head string) net.Conn {
 	return conn
 }
 
-// A client that reads no answer before it has sent everything must get the refusal and not a closed connection.
 // untouched is a body that must not be read.
 type untouched struct{ t *testing.T }
 
@@ -158,6 +157,7 @@ func TestBodyIsNotReadForAFullQueue(t *testing.T) {
 	ts.do("POST", "/w", "{}").want(t, 200, "")
 }
 
+// A client that reads no answer before it has sent everything must get the refusal and not a closed connection.
 func TestRefusalOfLargeBody(t *testing.T) {
 	ts, _ := bodyServer(t, Limits{Body: 4 << 20})
 	url := ts.serve()

@@ -349,14 +349,18 @@ type fakeFreshness struct {
 	index uint64
 	err   error
 	limit time.Duration // that HeardWithin was last asked for
-	age   time.Duration
-	alone bool // no leader was ever heard of
+	age   time.Duration // since the leader's last word
+	heard time.Duration // what age is after ReadIndex and HeardWithin
+	alone bool          // no leader was ever heard of
 }
 
-func (f *fakeFreshness) ReadIndex(context.Context) (uint64, error) { return f.index, f.err }
+func (f *fakeFreshness) ReadIndex(context.Context) (uint64, error) {
+	f.age = f.heard
+	return f.index, f.err
+}
 
 func (f *fakeFreshness) HeardWithin(_ context.Context, limit time.Duration) (uint64, error) {
-	f.limit = limit
+	f.limit, f.age = limit, f.heard
 	return f.index, f.err
 }
 

@@ -80,14 +80,17 @@ func newTestServer(t *testing.T, commands executors, configure ...func(*Config))
 
 var testCluster = [16]byte{0xc1, 1}
 
-// serve starts a real listener for what a recorder cannot show: deadlines, cut connections.
+// serve starts Serve for what a recorder cannot show: deadlines, cut connections. It returns the URL, and ends with the test.
 func (ts *testServer) serve() string {
 	ts.t.Helper()
-	server := httptest.NewUnstartedServer(ts.Handler())
-	server.Config.ErrorLog = slog.NewLogLogger(ts.log.Handler(), slog.LevelDebug)
-	server.Start()
-	ts.t.Cleanup(server.Close)
-	return server.URL
+	address, served := ts.listening()
+	ts.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		require.NoError(ts.t, ts.Shutdown(ctx))
+		require.NoError(ts.t, <-served)
+	})
+	return "http://" + address
 }
 
 // option changes a request before it is sent.

@@ -43,6 +43,7 @@ func (s *Server) observe(c *gin.Context) {
 		s.extendWrite(c)
 		s.linger(c)
 	}()
+	_ = s.boundUnread(c) // a large answer is sent before its handler ends
 	c.Next()
 }
 

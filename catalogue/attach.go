@@ -313,8 +313,7 @@ func (a *attacher) packOnce(parent, file *changedDID, name DIDName) error {
 	case there:
 		return Errorf(command.CodeAlreadyAttached, "Data identifier '%s' is in archive '%s' already", file.ref.name, name)
 	}
-	a.packed[e] = true
-	a.archive = append(a.archive, e)
+	a.pack(e)
 	if !file.did.Constituent {
 		file.did.Constituent = true
 		a.touch(file)

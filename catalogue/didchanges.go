@@ -19,6 +19,8 @@ type didChanges struct {
 	written []edge        // the keys of edges in the order of the request
 	packed  map[edge]bool
 	archive []edge // the keys of packed in the order of the request
+	parents upward // of edges, nil until somebody asks
+	holders upward // of packed, nil until somebody asks
 	names   scopeNames
 	scopes  map[string]uint32
 }
@@ -37,6 +39,28 @@ type changedDID struct {
 
 // edge leads from a collection to what is attached to it, or from an archive to a constituent.
 type edge struct{ parent, child didRef }
+
+// upward leads from what a command puts somewhere to where it puts it. It is made when it is first asked for, since most commands
+// never ask, and kept from then on: making it for each of many attachments would cost the square of their number.
+type upward map[didRef][]didRef
+
+// upwardOf leads up the edges that are to be there.
+func upwardOf(edges []edge, there map[edge]bool) upward {
+	up := make(upward, len(edges))
+	for _, e := range edges {
+		if there[e] {
+			up.add(e)
+		}
+	}
+	return up
+}
+
+// add notes another edge, unless nobody has asked yet.
+func (u upward) add(e edge) {
+	if u != nil {
+		u[e.child] = append(u[e.child], e.parent)
+	}
+}
 
 func newDIDChanges(v View, at Stamp) (*didChanges, error) {
 	issuer, err := requireActiveAccount(v, at.Issuer)
@@ -132,6 +156,7 @@ func (c *didChanges) attach(parent, child *changedDID) error {
 		c.written = append(c.written, e)
 	}
 	c.edges[e] = true
+	c.parents.add(e)
 	parent.did.countChild(child.did)
 	parent.did.Archive = parent.did.Archive || child.did.Archive
 	c.touch(parent)
@@ -148,6 +173,7 @@ func (c *didChanges) detach(parent, child *changedDID) error {
 	e := edge{parent.ref, child.ref}
 	c.written = append(c.written, e)
 	c.edges[e] = false
+	c.parents = nil
 	p := parent.did
 	p.uncountChild(child.did)
 	p.ClosedLength -= min(1, p.ClosedLength)
@@ -183,27 +209,30 @@ func (c *didChanges) ancestors(ref didRef) (map[didRef]bool, error) {
 }
 
 // newParents returns, by child, what this command attaches it to.
-func (c *didChanges) newParents() map[didRef][]didRef {
-	parents := map[didRef][]didRef{}
-	for _, e := range c.written {
-		if c.edges[e] {
-			parents[e.child] = append(parents[e.child], e.parent)
-		}
+func (c *didChanges) newParents() upward {
+	if c.parents == nil {
+		c.parents = upwardOf(c.written, c.edges)
 	}
-	return parents
+	return c.parents
+}
+
+// pack puts a file into an archive.
+func (c *didChanges) pack(e edge) {
+	c.packed[e] = true
+	c.archive = append(c.archive, e)
+	c.holders.add(e)
 }
 
 // archivesAbove returns every archive that a file is in, directly or in another, with those of this command.
 func (c *didChanges) archivesAbove(ref didRef) (map[didRef]bool, error) {
-	packedIn := map[didRef][]didRef{}
-	for _, e := range c.archive {
-		packedIn[e.child] = append(packedIn[e.child], e.parent)
+	if c.holders == nil {
+		c.holders = upwardOf(c.archive, c.packed)
 	}
-	return c.above(ref, archivesPrefix, packedIn)
+	return c.above(ref, archivesPrefix, c.holders)
 }
 
 // above walks up from a DID by the keys under a prefix and what this command adds to them.
-func (c *didChanges) above(ref didRef, prefix func(didRef) []byte, added map[didRef][]didRef) (map[didRef]bool, error) {
+func (c *didChanges) above(ref didRef, prefix func(didRef) []byte, added upward) (map[didRef]bool, error) {
 	all := map[didRef]bool{}
 	for work := []didRef{ref}; len(work) > 0; {
 		child := work[len(work)-1]

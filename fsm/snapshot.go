@@ -112,7 +112,12 @@ func (m *Machine) install(from *received) error {
 	}
 	s, st, err := m.openStore(name)
 	if err != nil {
-		return errors.Join(fmt.Errorf("open received snapshot: %w", err), m.folder.remove(name))
+		err = fmt.Errorf("open received snapshot: %w", err)
+		if errors.Is(err, errNewerSchema) {
+			// This program will never read it: without an end, the leader would send the whole state again and again.
+			m.fail(err)
+		}
+		return errors.Join(err, m.folder.remove(name))
 	}
 	if err := m.fits(st, from.at); err != nil {
 		return errors.Join(err, s.db.Close(), m.folder.remove(name))

@@ -14,6 +14,9 @@ import (
 // errLocalRecord is returned where a record of the machine's own does not parse.
 var errLocalRecord = errors.New("malformed record of the state machine")
 
+// errNewerSchema is returned where a store is of a schema version that this program does not know: only a newer one can read it.
+var errNewerSchema = errors.New("the catalogue is of a newer schema version")
+
 // state is what the machine keeps in memory of its store. It runs ahead of the store only between two commits.
 type state struct {
 	applied  position
@@ -62,7 +65,7 @@ func loadState(v catalogue.View) (*state, error) {
 	if schema, err := catalogue.Schema(v); err != nil {
 		return nil, err
 	} else if schema > catalogue.SchemaVersion {
-		return nil, fmt.Errorf("the catalogue is of schema version %d: this program knows %d", schema, catalogue.SchemaVersion)
+		return nil, fmt.Errorf("%w: %d, this program knows %d", errNewerSchema, schema, catalogue.SchemaVersion)
 	}
 	if s.revision, s.time, err = catalogue.Clock(v); err != nil {
 		return nil, err

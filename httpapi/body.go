@@ -83,11 +83,14 @@ func (s *Server) readBody(c *gin.Context) ([]byte, error) {
 const lingerFrom = 256 << 10
 
 // linger lets a client that was refused before it had sent its large body send on for a while: most clients read no answer until
-// they have sent everything, and a closed connection would hide it from them.
+// they have sent everything, and a closed connection would hide it from them. Its deadline stays for what net/http still reads.
 func (s *Server) linger(c *gin.Context) {
-	r := c.Request
+	r, refused, ended := c.Request, c.Writer.Status() >= http.StatusBadRequest, c.GetBool(keyBodyEnded)
+	if !refused && ended || s.boundUnread(c) != nil { // one that broke off is refused, and may stall again
+		return
+	}
 	large := r.ContentLength < 0 || r.ContentLength >= lingerFrom
-	if c.Writer.Status() < http.StatusBadRequest || !large || c.GetBool(keyBodyEnded) || r.ProtoMajor != 1 || r.Header.Get("Expect") != "" {
+	if !refused || !large || ended || r.ProtoMajor != 1 || r.Header.Get("Expect") != "" {
 		return
 	}
 	conn := http.NewResponseController(c.Writer)
@@ -95,7 +98,16 @@ func (s *Server) linger(c *gin.Context) {
 		return
 	}
 	_, _ = io.CopyN(io.Discard, r.Body, s.limits.Body)
-	_ = conn.SetReadDeadline(time.Time{})
+}
+
+// boundUnread gives the rest of a body a while to come. What no handler reads net/http does, up to lingerFrom of it: before it sends
+// the head of an answer and at the end of a request, for as long as that takes. Half of the time is left for the answer, whose
+// deadline runs already. The deadline does not outlive the request: net/http sets another for the next one.
+func (s *Server) boundUnread(c *gin.Context) error {
+	if c.Request.Body == http.NoBody || c.Request.ProtoMajor != 1 {
+		return nil
+	}
+	return http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(s.limits.Stall / 2))
 }
 
 func (s *Server) bodyTooLarge() error {

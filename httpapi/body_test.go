@@ -128,7 +128,6 @@ func rawRequest(t *testing.T, url, head string) net.Conn {
 	return conn
 }
 
-// A client that reads no answer before it has sent everything must get the refusal and not a closed connection.
 // untouched is a body that must not be read.
 type untouched struct{ t *testing.T }
 
@@ -158,6 +157,7 @@ func TestBodyIsNotReadForAFullQueue(t *testing.T) {
 	ts.do("POST", "/w", "{}").want(t, 200, "")
 }
 
+// A client that reads no answer before it has sent everything must get the refusal and not a closed connection.
 func TestRefusalOfLargeBody(t *testing.T) {
 	ts, _ := bodyServer(t, Limits{Body: 4 << 20})
 	url := ts.serve()
@@ -215,11 +215,13 @@ func TestBodyThatStalls(t *testing.T) {
 	require.Zero(t, done.Load())
 }
 
-// The deadline of a body must not hit the rest of the request, nor the next one on the connection.
+// The deadline of a body, read or not, must not hit the rest of the request, nor the next one on the connection.
 func TestDeadlineOfABodyEndsWithIt(t *testing.T) {
 	ts := newTestServer(t, nil, func(c *Config) { c.Limits.Stall = 30 * time.Millisecond })
 	var err error
+	connections := map[string]bool{}
 	ts.resolver, err = newResolver([]route{{post, "/slow", func(c *gin.Context) {
+		connections[c.Request.RemoteAddr] = true
 		if _, ok := ts.decodeObject(c); !ok {
 			return
 		}
@@ -234,11 +236,58 @@ func TestDeadlineOfABodyEndsWithIt(t *testing.T) {
 	defer client.CloseIdleConnections()
 	url := ts.serve()
 	for range 3 {
-		answer, err := client.Post(url+"/slow", "application/json", bytes.NewBufferString(`{"a":1}`))
-		require.NoError(t, err)
-		_, err = io.Copy(io.Discard, answer.Body)
-		require.NoError(t, err)
-		answer.Body.Close()
-		require.Equal(t, 200, answer.StatusCode)
+		for path, status := range map[string]int{"/slow": 200, "/none": 404} {
+			answer, err := client.Post(url+path, "application/json", bytes.NewBufferString(`{"a":1}`))
+			require.NoError(t, err)
+			_, err = io.Copy(io.Discard, answer.Body)
+			require.NoError(t, err)
+			answer.Body.Close()
+			require.Equal(t, status, answer.StatusCode)
+		}
+	}
+	require.Len(t, connections, 1)
+}
+
+// What a client announces and never sends must hold neither the answer nor the connection: net/http waits for it before a small
+// answer, in the middle of a handler that gives a large one, and at the end of a request.
+func TestBodyThatNeverComes(t *testing.T) {
+	ts := newTestServer(t, nil, func(c *Config) { c.Limits.Stall = 300 * time.Millisecond })
+	var err error
+	ts.resolver, err = newResolver([]route{
+		{post, "/w", func(c *gin.Context) { ts.decodeObject(c) }, needsToken},
+		{post, "/read", func(c *gin.Context) { ts.decodeObject(c) }, public},
+		{get, "/large", func(c *gin.Context) { ts.text(c, 200, strings.Repeat("x", 100<<10)) }, public},
+	})
+	require.NoError(t, err)
+	ts.store.full.Store(true)
+	url := ts.serve()
+	const token = headerToken + ": as-root\r\n"
+	for name, tt := range map[string]struct {
+		head   string
+		status int
+	}{
+		"no token":         {"POST /w HTTP/1.1\r\nContent-Length: 100\r\n", 401},
+		"no path":          {"POST /none HTTP/1.1\r\nContent-Length: 100\r\n", 404},
+		"full":             {"POST /w HTTP/1.1\r\nContent-Length: 100\r\n" + token, 503},
+		"of any length":    {"POST /w HTTP/1.1\r\nTransfer-Encoding: chunked\r\n", 401},
+		"large":            {fmt.Sprintf("POST /w HTTP/1.1\r\nContent-Length: %d\r\n", lingerFrom), 401},
+		"asked for first":  {"POST /w HTTP/1.1\r\nContent-Length: 100\r\nExpect: 100-continue\r\n", 401},
+		"while it is read": {"POST /read HTTP/1.1\r\nContent-Length: 100\r\n", 400},
+		"a large answer":   {"GET /large HTTP/1.1\r\nContent-Length: 100\r\n", 200},
+		"of an old client": {"POST /w HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 100\r\n", 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn := rawRequest(t, url, tt.head+"Host: x\r\n\r\n")
+			all := bufio.NewReader(conn)
+			answer, err := http.ReadResponse(all, nil)
+			require.NoError(t, err)
+			require.Equal(t, tt.status, answer.StatusCode)
+			_, err = io.Copy(io.Discard, answer.Body)
+			require.NoError(t, err)
+			answer.Body.Close()
+			_, err = all.ReadByte()
+			require.ErrorIs(t, err, io.EOF, "the connection is of no more use")
+		})
 	}
 }

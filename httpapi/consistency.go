@@ -24,15 +24,13 @@ const (
 	headerContact = "X-Dapple-Leader-Contact"
 )
 
-// tellState tells the client how far this node is, and how many seconds ago it heard from a leader, where it ever did. It returns
-// the index that it told.
-func (s *Server) tellState(c *gin.Context) uint64 {
-	index := s.reader.AppliedIndex()
-	setIndex(c, index)
+// tellState tells the client how far this node is, and how many seconds ago it heard from a leader, where it ever did. Whoever
+// has waited tells it again: both have changed.
+func (s *Server) tellState(c *gin.Context) {
+	setIndex(c, s.reader.AppliedIndex())
 	if age, known := s.freshness.LeaderContact(); known {
 		c.Header(headerContact, strconv.FormatFloat(age.Seconds(), 'f', 3, 64))
 	}
-	return index
 }
 
 // setIndex tells the client what index its answer is of.
@@ -76,6 +74,7 @@ func (s *Server) waitApplied(c *gin.Context, index uint64) error {
 	if index <= s.reader.AppliedIndex() {
 		return nil
 	}
+	defer s.tellState(c)
 	ctx, cancel := context.WithTimeout(c.Request.Context(), s.limits.Wait)
 	defer cancel()
 	return s.waitUntil(ctx, index)

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -169,9 +170,9 @@ func rseName(body object) (string, error) {
 	return name, catalogue.ValidateRSEName(name)
 }
 
-// onlyKeys refuses keys that an object does not have.
+// onlyKeys refuses keys that an object does not have; of several it names the first in their order, so that a request has one answer.
 func onlyKeys(what string, item object, known ...string) error {
-	for key := range item {
+	for _, key := range slices.Sorted(maps.Keys(item)) {
 		if !slices.Contains(known, key) {
 			return catalogue.Errorf(command.CodeInvalidObject, "Problem validating %s: additional property '%.40s' is not allowed", what, key)
 		}

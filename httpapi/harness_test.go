@@ -80,14 +80,17 @@ func newTestServer(t *testing.T, commands executors, configure ...func(*Config))
 
 var testCluster = [16]byte{0xc1, 1}
 
-// serve starts a real listener for what a recorder cannot show: deadlines, cut connections.
+// serve starts Serve for what a recorder cannot show: deadlines, cut connections. It returns the URL, and ends with the test.
 func (ts *testServer) serve() string {
 	ts.t.Helper()
-	server := httptest.NewUnstartedServer(ts.Handler())
-	server.Config.ErrorLog = slog.NewLogLogger(ts.log.Handler(), slog.LevelDebug)
-	server.Start()
-	ts.t.Cleanup(server.Close)
-	return server.URL
+	address, served := ts.listening()
+	ts.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		require.NoError(ts.t, ts.Shutdown(ctx))
+		require.NoError(ts.t, <-served)
+	})
+	return "http://" + address
 }
 
 // option changes a request before it is sent.
@@ -349,14 +352,18 @@ type fakeFreshness struct {
 	index uint64
 	err   error
 	limit time.Duration // that HeardWithin was last asked for
-	age   time.Duration
-	alone bool // no leader was ever heard of
+	age   time.Duration // since the leader's last word
+	heard time.Duration // what age is after ReadIndex and HeardWithin
+	alone bool          // no leader was ever heard of
 }
 
-func (f *fakeFreshness) ReadIndex(context.Context) (uint64, error) { return f.index, f.err }
+func (f *fakeFreshness) ReadIndex(context.Context) (uint64, error) {
+	f.age = f.heard
+	return f.index, f.err
+}
 
 func (f *fakeFreshness) HeardWithin(_ context.Context, limit time.Duration) (uint64, error) {
-	f.limit = limit
+	f.limit, f.age = limit, f.heard
 	return f.index, f.err
 }
 

@@ -68,6 +68,7 @@ func (s *Server) meet(c *gin.Context, d demand) error {
 	case levelSession:
 		return s.waitApplied(c, d.index)
 	}
+	defer s.tellState(c)
 	ctx, cancel := context.WithTimeout(c.Request.Context(), s.limits.Wait)
 	defer cancel()
 	var index uint64

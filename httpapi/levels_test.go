@@ -13,7 +13,8 @@ import (
 func TestLevelsOfReads(t *testing.T) {
 	ts := writer(t, nil)
 	ts.store.advance(7)
-	ts.fresh.age = 12_400 * time.Microsecond
+	ts.fresh.heard = 3 * time.Millisecond
+	contacts := map[level]string{levelLocal: "0.012", levelSession: "0.012", levelBounded: "0.003", levelLinearizable: "0.003"}
 	for name, test := range map[string]struct {
 		query   string
 		options []option
@@ -33,10 +34,11 @@ func TestLevelsOfReads(t *testing.T) {
 		"local, least":    {"?consistency=local", []option{header(headerMinIndex, "99")}, levelLocal},
 	} {
 		t.Run(name, func(t *testing.T) {
+			ts.fresh.age = 12_400 * time.Microsecond
 			got := ts.do("GET", "/r"+test.query, "", test.options...).want(t, 200, "")
 			require.Equal(t, string(test.want), got.Header().Get(headerLevel))
 			require.Equal(t, "7", got.Header().Get(headerIndex))
-			require.Equal(t, "0.012", got.Header().Get(headerContact))
+			require.Equal(t, contacts[test.want], got.Header().Get(headerContact))
 		})
 	}
 	require.Contains(t, ts.do("GET", "/metrics", "").Body.String(), `dapple_http_reads_total{level="local",outcome="served"} 4`)
@@ -91,15 +93,16 @@ func TestBoundsAsTheyAreWritten(t *testing.T) {
 	require.Greater(t, ts.fresh.limit, 100*365*24*time.Hour)
 }
 
-// A level that this node cannot give is refused, and waits for what it can get in time.
+// A level that this node cannot give is refused, and waits for what it can get in time. The refusal tells how things are then.
 func TestLevelsThatAreNotReached(t *testing.T) {
 	ts := writer(t, nil, func(c *Config) { c.Limits.Wait = 20 * time.Millisecond })
 	queries := []string{"?consistency=linearizable", "?consistency=bounded&max_stale=1"}
 	for _, query := range queries {
-		ts.fresh.err, ts.fresh.index = otherLayer{command.CodeNoLeader}, 0
+		ts.fresh.err, ts.fresh.index, ts.fresh.age, ts.fresh.heard = otherLayer{command.CodeNoLeader}, 0, time.Second, 6*time.Second
 		got := ts.do("GET", "/r"+query, "").want(t, 503, "ResourceTemporaryUnavailable")
 		require.Equal(t, "1", got.Header().Get("Retry-After"))
 		require.Empty(t, got.Header().Get(headerLevel))
+		require.Equal(t, "6.000", got.Header().Get(headerContact))
 		ts.fresh.err, ts.fresh.index = nil, ts.store.AppliedIndex()+1
 		ts.do("GET", "/r"+query, "").want(t, 503, "ResourceTemporaryUnavailable")
 		ts.fresh.index = 0

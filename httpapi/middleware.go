@@ -43,6 +43,7 @@ func (s *Server) observe(c *gin.Context) {
 		s.extendWrite(c)
 		s.linger(c)
 	}()
+	_ = s.boundUnread(c) // a large answer is sent before its handler ends
 	c.Next()
 }
 
@@ -58,7 +59,7 @@ func (s *Server) dispatch(c *gin.Context) {
 	// gin calls this for a path that it does not know and has set 404.
 	c.Status(http.StatusOK)
 	c.Header(headerNode, s.node)
-	index := s.tellState(c)
+	s.tellState(c)
 	found, params, allow := s.resolver.resolve(c.Request.Method, c.Request.URL.EscapedPath())
 	c.Params = params
 	switch {
@@ -75,9 +76,6 @@ func (s *Server) dispatch(c *gin.Context) {
 	if err := s.admit(c, found); err != nil {
 		s.fail(c, err)
 		return
-	}
-	if s.reader.AppliedIndex() != index { // it may have waited
-		s.tellState(c)
 	}
 	found.handler(c)
 }

@@ -202,6 +202,9 @@ func IsSettled(key []byte) bool {
 // IsDID reports whether a key is of the record of a DID.
 func IsDID(key []byte) bool { return len(key) > 0 && key[0] == tableDID }
 
+// IsCounter reports whether a key is of the counters of an RSE.
+func IsCounter(key []byte) bool { return len(key) > 0 && key[0] == tableRSECounter }
+
 // expiryKey orders what ends by itself by when it does, in microseconds.
 func expiryKey(at int64, rse uint32, ref didRef) []byte {
 	return appendRef(appendID(appendNumber([]byte{tableExpiry}, uint64(max(at, 0))), rse), ref)

@@ -206,7 +206,7 @@ func (m *Machine) commit() error {
 	}
 	batch := s.db.NewBatchWithSize(tx.size() + tx.size()/4)
 	defer batch.Close()
-	keys, err := tx.writeTo(batch, m.reader.unflushed)
+	keys, err := tx.writeTo(batch, m.noteWrite)
 	if err == nil {
 		err = m.trim(batch)
 	}
@@ -229,6 +229,12 @@ func (m *Machine) commit() error {
 	m.stats.committed(keys)
 	tx.reset()
 	return errors.Join(m.reader.done(), m.reader.unflushed.turn(), m.shots.outdate(), m.committed(s))
+}
+
+// noteWrite takes note of a change that is about to be committed.
+func (m *Machine) noteWrite(c *change) {
+	m.reader.unflushed.add(c.key)
+	m.counters.note(c)
 }
 
 // committed makes the state that has just been committed known.

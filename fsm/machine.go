@@ -70,10 +70,11 @@ type Machine struct {
 	stats  *metrics
 
 	// mu serializes what changes the state: entries, the settling of a local snapshot, and an install.
-	mu      sync.Mutex
-	state   *state
-	reader  *dbReader // of the live store, under overlay
-	overlay *overlay
+	mu       sync.Mutex
+	state    *state
+	reader   *dbReader // of the live store, under overlay
+	overlay  *overlay
+	counters counters // under overlay
 	// generations are of the settled records in the live store.
 	generations generations
 	// shots has what views read.
@@ -171,7 +172,8 @@ func (m *Machine) beginManifest(s *store) error {
 func (m *Machine) adopt(s *store, st *state) {
 	m.state = st
 	m.reader = &dbReader{db: s.db, unflushed: newUnflushed(s.db, unflushedKeys)}
-	m.overlay = newOverlay(settledReader{m.reader, &m.generations})
+	m.counters = counters{}
+	m.overlay = newOverlay(settledReader{m.reader, &m.generations, m.counters})
 	m.generations.begin()
 	m.onceFrom = 0
 	if st.clusterID != nil {

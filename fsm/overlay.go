@@ -200,8 +200,8 @@ func (o *overlay) mergeRecent() {
 	o.ordered, o.recent = merged, o.recent[:0]
 }
 
-// writeTo puts every change into a batch in the order of the keys, tells u of the keys and returns how many they are.
-func (o *overlay) writeTo(batch *pebble.Batch, u *unflushed) (keys int, err error) {
+// writeTo puts every change into a batch in the order of the keys, tells noted of it and returns how many they are.
+func (o *overlay) writeTo(batch *pebble.Batch, noted func(*change)) (keys int, err error) {
 	o.mergeRecent()
 	for _, place := range o.ordered {
 		c := &o.changes[place]
@@ -216,7 +216,7 @@ func (o *overlay) writeTo(batch *pebble.Batch, u *unflushed) (keys int, err erro
 		if err != nil {
 			return keys, err
 		}
-		u.add(c.key)
+		noted(c)
 		keys++
 	}
 	return keys, nil

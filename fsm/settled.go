@@ -78,10 +78,29 @@ func (g *generations) begin() {
 type settledReader struct {
 	*dbReader
 	generations *generations
+	counters    counters
+}
+
+// counters are those of RSEs as they were last committed: no batch of registrations does without them. Only the writer has them.
+type counters map[string][]byte
+
+func (c counters) note(written *change) {
+	switch {
+	case !catalogue.IsCounter(written.key):
+	case written.kind == changePut:
+		c[string(written.key)] = bytes.Clone(written.value)
+	default:
+		delete(c, string(written.key))
+	}
 }
 
 // Get implements catalogue.View.
 func (r settledReader) Get(key []byte) ([]byte, bool, error) {
+	if catalogue.IsCounter(key) {
+		if value, known := r.counters[string(key)]; known {
+			return value, true, nil
+		}
+	}
 	return readSettled(r.generations.current.Load(), r.dbReader, key)
 }
 

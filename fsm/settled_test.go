@@ -34,6 +34,46 @@ func TestGenerationsFollowSettledRecords(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// TestCountersAreThoseCommitted reads counters of RSEs as commands do after each commit, and what is only written, undone or deleted.
+func TestCountersAreThoseCommitted(t *testing.T) {
+	m := newMachine(t)
+	apply(t, m, configuration(1, "a"), entry(t, 2, genesis(t, 1)))
+	key := []byte{0x23, 0, 0, 0, 7}
+	require.True(t, catalogue.IsCounter(key))
+	want := func(value string) {
+		t.Helper()
+		for name, v := range map[string]catalogue.View{"command": m.overlay, "store": m.reader} {
+			got, found, err := v.Get(key)
+			require.NoError(t, err)
+			require.Equal(t, value != "", found, name)
+			require.Equal(t, value, string(got), name)
+			require.NoError(t, m.reader.done())
+		}
+	}
+	commit := func() {
+		t.Helper()
+		require.NoError(t, m.commit())
+	}
+	want("")
+	for _, value := range []string{"one", "two", "three"} {
+		m.overlay.begin()
+		m.overlay.Put(key, []byte(value))
+		commit()
+		m.overlay.Put([]byte{0x23, 0, 0, 0, 8}, []byte("other")) // where the value was written to is used again
+		commit()
+		want(value)
+	}
+	m.overlay.begin()
+	m.overlay.Put(key, []byte("refused"))
+	m.overlay.rollback()
+	commit()
+	want("three")
+	m.overlay.begin()
+	m.overlay.Delete(key)
+	commit()
+	want("")
+}
+
 // TestSettledRecordsOfViews has readers ask for a scope while it is being made and others come and go: each view answers the same
 // all its life, and after the entry is applied every new view has the scope.
 func TestSettledRecordsOfViews(t *testing.T) {

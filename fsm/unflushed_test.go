@@ -50,7 +50,7 @@ func TestUnflushedReads(t *testing.T) {
 				}
 			}
 			batch := db.NewBatch()
-			_, err := o.writeTo(batch, r.unflushed)
+			_, err := o.writeTo(batch, func(c *change) { r.unflushed.add(c.key) })
 			require.NoError(t, err)
 			require.NoError(t, batch.Commit(pebble.NoSync))
 			o.reset()

@@ -19,8 +19,8 @@ const (
 	standingAgain = 100 * time.Millisecond // instead of standingTime, up to shortTime after the last time
 	shortTime     = 10 * time.Second
 	// So much may wait in any case; standingFew commands of any size, since few large ones are late without any overload.
-	standingCommands = 2048
-	standingBytes    = 2 << 20
+	standingCommands = 512
+	standingBytes    = 1 << 20
 	standingFew      = 4
 	// leaderPause is how long a node takes no commands in after the leader has refused some of it because its queue stands.
 	leaderPause = 50 * time.Millisecond

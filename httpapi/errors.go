@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -194,6 +195,9 @@ func rowOf(code command.Code) errorRow {
 // is logged, and the client learns no more than that.
 func (s *Server) fail(c *gin.Context, err error) {
 	row, message := answerOf(c, codeOf(err)), err.Error()
+	if row.code == command.CodeQueueFull {
+		s.hold(c)
+	}
 	switch {
 	case row.hidden:
 		s.log.Error("request failed", "method", c.Request.Method, "route", routeOf(c), "error", message)
@@ -222,6 +226,16 @@ func (s *Server) fail(c *gin.Context, err error) {
 	}
 	body = append(body, '}')
 	s.write(c, row.status, typeBytes, body)
+}
+
+// hold lets a request wait that an overload refuses, so that its client comes again later.
+func (s *Server) hold(c *gin.Context) {
+	pause := time.NewTimer(s.limits.Refusal)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-c.Request.Context().Done():
+	}
 }
 
 // writePage answers what is not part of the API as a page.

@@ -1,9 +1,11 @@
 package httpapi
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
@@ -67,4 +69,22 @@ func TestComingBodies(t *testing.T) {
 	ts.store.full.Store(true)
 	require.Equal(t, http.StatusServiceUnavailable, send("/w", `{"a":`, `1}`))
 	require.Zero(t, read)
+}
+
+// A write that an overload refuses is held before it is told, unless its client goes.
+func TestRefusalIsHeld(t *testing.T) {
+	const pause = 100 * time.Millisecond
+	ts := newTestServer(t, nil, func(c *Config) { c.Limits.Refusal = pause })
+	var err error
+	ts.resolver, err = newResolver([]route{{post, "/w", func(c *gin.Context) { ts.decodeObject(c) }, needsToken}})
+	require.NoError(t, err)
+	ts.store.full.Store(true)
+	begin := time.Now()
+	ts.do("POST", "/w", "{}").want(t, 503, "ResourceTemporaryUnavailable")
+	require.GreaterOrEqual(t, time.Since(begin), pause)
+
+	ts.limits.Refusal = time.Hour
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	ts.do("POST", "/w", "{}", func(r *http.Request) { *r = *r.WithContext(gone) })
 }

@@ -228,8 +228,14 @@ func (s *Server) fail(c *gin.Context, err error) {
 	s.write(c, row.status, typeBytes, body)
 }
 
-// hold lets a request wait that an overload refuses, so that its client comes again later.
+// hold lets a request wait that an overload refuses, so that its client comes again later. Its body is let go before. A quarter of the
+// connections may wait so: the others must find one.
 func (s *Server) hold(c *gin.Context) {
+	s.releaseBody(c)
+	defer s.held.Add(-1)
+	if s.held.Add(1) > int64(s.limits.Connections/4) {
+		return
+	}
 	pause := time.NewTimer(s.limits.Refusal)
 	defer pause.Stop()
 	select {

@@ -74,11 +74,12 @@ func (s *Server) arrived(c *gin.Context) {
 	}
 }
 
-// releaseBody gives back what the request's body holds.
+// releaseBody gives back what the request's body holds; once it has, there is nothing more to give.
 func (s *Server) releaseBody(c *gin.Context) {
 	s.arrived(c)
 	if held, ok := heldBy(c); ok {
 		s.bodies.release(held.bytes)
+		held.bytes = 0
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
+
+	"dapple/command"
 )
 
 // pausedBody is a body of two parts: what was asked in between is asked when the first has been read.
@@ -48,7 +50,7 @@ func TestComingBodies(t *testing.T) {
 	require.NoError(t, err)
 	send := func(path string, body ...string) int {
 		read, decoded = [2]int64{}, [2]int64{}
-		answer := ts.do("POST", path, "", func(r *http.Request) {
+		got := ts.do("POST", path, "", func(r *http.Request) {
 			size := 0
 			for _, part := range body {
 				size += len(part)
@@ -57,7 +59,7 @@ func TestComingBodies(t *testing.T) {
 			r.Body = &pausedBody{body, func() { read = at() }}
 		})
 		require.Zero(t, at(), "the request is over")
-		return answer.Code
+		return got.Code
 	}
 	require.Equal(t, 200, send("/w", `{"a":`, `1}`))
 	require.Equal(t, [2]int64{1, 8}, read, "one byte more than announced is held")
@@ -87,4 +89,26 @@ func TestRefusalIsHeld(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	ts.do("POST", "/w", "{}", func(r *http.Request) { *r = *r.WithContext(gone) })
+
+	ts.held.Store(int64(ts.limits.Connections / 4)) // others have all the places
+	ts.do("POST", "/w", "{}").want(t, 503, "ResourceTemporaryUnavailable")
+}
+
+// A write that is refused when its body has been read lets go of it before it is held.
+func TestHeldRefusalHoldsNoBody(t *testing.T) {
+	ts := newTestServer(t, nil, func(c *Config) { c.Limits.Refusal = time.Hour })
+	gone, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var err error
+	ts.resolver, err = newResolver([]route{{post, "/w", func(c *gin.Context) {
+		if _, ok := ts.decodeObject(c); ok {
+			require.NotZero(t, ts.bodies.used.Load())
+			cancel()
+			ts.fail(c, otherLayer{command.CodeQueueFull})
+			require.Zero(t, ts.bodies.used.Load())
+		}
+	}, needsToken}})
+	require.NoError(t, err)
+	ts.do("POST", "/w", "{}", func(r *http.Request) { *r = *r.WithContext(gone) }).want(t, 503, "ResourceTemporaryUnavailable")
+	require.Zero(t, ts.bodies.used.Load())
 }

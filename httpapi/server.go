@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -29,6 +30,7 @@ type Server struct {
 	log           *slog.Logger
 	bodies        budget
 	coming        coming
+	held          atomic.Int64 // refused requests that wait to be told
 	metrics       *metrics
 	registry      *prometheus.Registry
 	metricsPage   http.Handler

@@ -21,7 +21,7 @@ const (
 // of many megabytes is in no processor cache (docs/performance.md). It belongs to the only writer of the store.
 //
 // The keys are in two Bloom filters of one word a key. When the newer is full the store is flushed; when that is over what both
-// held at the time is on disk, and the older begins anew.
+// held at the time is on disk, and the older begins anew. The seed is this process's own: what is read is the same whatever the filters say.
 type unflushed struct {
 	db           *pebble.DB
 	seed         maphash.Seed

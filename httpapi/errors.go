@@ -192,7 +192,7 @@ func rowOf(code command.Code) errorRow {
 
 // fail answers the request with an error and ends its handling. Every error answer is written here. Refusals are
 // *catalogue.Error, made by catalogue.Errorf; errors of other layers carry their own code; any other error is internal: it
-// is logged, and the client learns no more than that.
+// is logged, and the client learns no more than that. What an overload refuses is held first.
 func (s *Server) fail(c *gin.Context, err error) {
 	row, message := answerOf(c, codeOf(err)), err.Error()
 	if row.code == command.CodeQueueFull {

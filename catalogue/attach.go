@@ -353,11 +353,7 @@ func (a *attacher) markArchive(archive *changedDID) error {
 	}
 	archive.did.Archive = true
 	a.touch(archive)
-	var parents []didRef
-	err := scanParents(a.v, archive.ref, func(parent didRef) (bool, error) {
-		parents = append(parents, parent)
-		return true, nil
-	})
+	parents, err := listParents(a.v, archive.ref, archive.did)
 	if err != nil {
 		return err
 	}

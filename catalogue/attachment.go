@@ -31,11 +31,7 @@ func parseAttachment(b []byte) (attachment, error) {
 // detachFile takes a file out of all its datasets and brings their length and size up to date; what they had when they were
 // closed stays as it was then. It checks nothing.
 func detachFile(tx Tx, at Stamp, ref didRef, d *DID) error {
-	var parents []didRef
-	err := scanParents(tx, ref, func(parent didRef) (bool, error) {
-		parents = append(parents, parent)
-		return true, nil
-	})
+	parents, err := listParents(tx, ref, d)
 	if err != nil {
 		return err
 	}
@@ -52,6 +48,7 @@ func detachFile(tx Tx, at Stamp, ref didRef, d *DID) error {
 		if err != nil {
 			return fmt.Errorf("parent of %d:%s: %w", ref.scope, ref.name, err)
 		}
+		deleteParent(tx, ref, d, parent)
 		revision := deleteAttachment(tx, at, parent, ref, d.Type)
 		p.uncountChild(d)
 		if err := addEvents(tx, at, parent, p, -events); err != nil {
@@ -63,17 +60,15 @@ func detachFile(tx Tx, at Stamp, ref didRef, d *DID) error {
 	return nil
 }
 
-// putAttachment writes both ways of an attachment and returns the revision of its event.
+// putAttachment writes the parent's side of an attachment and returns the revision of its event.
 func putAttachment(tx Tx, at Stamp, parent, child didRef, t DIDType) uint64 {
 	tx.Put(attachmentKey(parent, child), appendAttachment(nil, attachment{child: t, created: at.Time}))
-	tx.Put(parentKey(child, parent), nil)
 	return tx.Note(at, edgeChange(ChangeAttachmentAdded, parent, child, t))
 }
 
-// deleteAttachment deletes both ways of an attachment and returns the revision of its event.
+// deleteAttachment undoes putAttachment and returns the revision of its event.
 func deleteAttachment(tx Tx, at Stamp, parent, child didRef, t DIDType) uint64 {
 	tx.Delete(attachmentKey(parent, child))
-	tx.Delete(parentKey(child, parent))
 	return tx.Note(at, edgeChange(ChangeAttachmentRemoved, parent, child, t))
 }
 

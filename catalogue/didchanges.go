@@ -205,7 +205,16 @@ func (c *didChanges) inArchive(e edge) (bool, error) {
 
 // ancestors returns every collection above a DID, with those of this command.
 func (c *didChanges) ancestors(ref didRef) (map[didRef]bool, error) {
-	return c.above(ref, parentsPrefix, c.newParents())
+	return above(ref, c.newParents(), func(child didRef, visit func(didRef) (bool, error)) error {
+		if d, known := c.dids[child]; known {
+			return scanParents(c.v, child, d.did, visit)
+		}
+		d, err := mustLoadDID(c.v, child)
+		if err != nil {
+			return err
+		}
+		return scanParents(c.v, child, d, visit)
+	})
 }
 
 // newParents returns, by child, what this command attaches it to.
@@ -228,17 +237,19 @@ func (c *didChanges) archivesAbove(ref didRef) (map[didRef]bool, error) {
 	if c.holders == nil {
 		c.holders = upwardOf(c.archive, c.packed)
 	}
-	return c.above(ref, archivesPrefix, c.holders)
+	return above(ref, c.holders, func(file didRef, visit func(didRef) (bool, error)) error {
+		return scanArchives(c.v, file, visit)
+	})
 }
 
-// above walks up from a DID by the keys under a prefix and what this command adds to them.
-func (c *didChanges) above(ref didRef, prefix func(didRef) []byte, added upward) (map[didRef]bool, error) {
+// above walks up from a DID by what is stored, which scan tells, and what this command adds to it.
+func above(ref didRef, added upward, scan func(child didRef, visit func(parent didRef) (bool, error)) error) (map[didRef]bool, error) {
 	all := map[didRef]bool{}
 	for work := []didRef{ref}; len(work) > 0; {
 		child := work[len(work)-1]
 		work = work[:len(work)-1]
 		direct := slices.Clone(added[child])
-		err := scanRefs(c.v, prefix(child), func(parent didRef) (bool, error) {
+		err := scan(child, func(parent didRef) (bool, error) {
 			direct = append(direct, parent)
 			return true, nil
 		})
@@ -274,7 +285,9 @@ func (c *didChanges) write(tx Tx) error {
 			d.changed = true
 		}
 	}
-	c.writeEdges(tx)
+	if err := c.writeEdges(tx); err != nil {
+		return err
+	}
 	for _, d := range c.order {
 		if d.changed {
 			putDID(tx, d.ref, d.did)
@@ -284,13 +297,21 @@ func (c *didChanges) write(tx Tx) error {
 }
 
 // writeEdges carries out what is attached, detached and packed.
-func (c *didChanges) writeEdges(tx Tx) {
+func (c *didChanges) writeEdges(tx Tx) error {
+	homes, err := keepsHomes(tx)
+	if err != nil {
+		return err
+	}
 	for _, e := range c.written {
-		put := deleteAttachment
+		child, put, changed := c.dids[e.child], deleteAttachment, false
 		if c.edges[e] {
 			put = putAttachment
+			changed = putParent(tx, homes, e.child, child.did, e.parent)
+		} else {
+			changed = deleteParent(tx, e.child, child.did, e.parent)
 		}
-		c.dids[e.parent].did.Revision = put(tx, c.at, e.parent, e.child, c.dids[e.child].did.Type)
+		child.changed = child.changed || changed
+		c.dids[e.parent].did.Revision = put(tx, c.at, e.parent, e.child, child.did.Type)
 	}
 	for _, e := range c.archive {
 		tx.Put(constituentKey(e.parent, e.child), appendConstituent(nil, constituent{created: c.at.Time}))
@@ -298,6 +319,7 @@ func (c *didChanges) writeEdges(tx Tx) {
 		revision := tx.Note(c.at, edgeChange(ChangeConstituentAdded, e.parent, e.child, TypeFile))
 		c.dids[e.parent].did.Revision, c.dids[e.child].did.Revision = revision, revision
 	}
+	return nil
 }
 
 // mustScope returns the number of a scope, or CodeScopeNotFound.

@@ -54,7 +54,7 @@ func ScanScope(v View, scope string, recursive bool, visit func(row ListedDID) (
 			return false, recordError(err, "DID", ref.name)
 		}
 		top := true
-		err = scanParents(v, ref, func(parent didRef) (bool, error) {
+		err = scanParents(v, ref, d, func(parent didRef) (bool, error) {
 			top = parent.scope != id
 			return top, nil
 		})

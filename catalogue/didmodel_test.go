@@ -156,6 +156,18 @@ func (m *didModel) children(name string) []string {
 	return all
 }
 
+// parents returns what a DID is attached to, in order.
+func (m *didModel) parents(name string) []string {
+	var all []string
+	for e := range m.edges {
+		if e[1] == name {
+			all = append(all, e[0])
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // at returns the files that have a replica at an RSE, in order.
 func (m *didModel) at(rse string) []string {
 	var all []string
@@ -180,6 +192,7 @@ func modelCheck(t *rapid.T, tx *MemTx, m *didModel, all []string) {
 		require.NoError(t, err, name)
 		require.Equal(t, kind, d.Type, name)
 		require.Equal(t, has(m.packed, 1, name), d.Constituent, name)
+		require.Equal(t, m.parents(name), parentNames(t, tx, name), name)
 		if kind == TypeFile {
 			continue
 		}
@@ -216,6 +229,7 @@ func TestRandomCommandsAgainstModel(t *testing.T) {
 	all := slices.Concat(files, datasets, containers, late)
 	rapid.Check(t, func(rt *rapid.T) {
 		s := newDIDStore(t)
+		putSystemNumber(s.tx, systemSchema, rapid.SampledFrom([]uint64{SchemaVersion, homeSchema - 1}).Draw(rt, "schema"))
 		m := &didModel{
 			map[string]DIDType{}, map[string]bool{}, map[string]bool{}, map[[2]string]bool{}, map[[2]string]bool{}, map[[2]string]bool{},
 		}

@@ -83,7 +83,7 @@ func (c *didChanges) setEvents(d *changedDID, set []MetadataEntry) error {
 	if err != nil {
 		return err
 	}
-	return scanParents(c.v, d.ref, func(ref didRef) (bool, error) {
+	return scanParents(c.v, d.ref, d.did, func(ref didRef) (bool, error) {
 		parent, err := c.load(ref)
 		if err == nil && parent == nil {
 			_, err = mustLoadDID(c.v, ref)

@@ -17,7 +17,11 @@ func CheckInvariants(v View) error {
 	if err != nil {
 		return err
 	}
-	c := &invariants{v: v, indexed: indexed, tallies: map[uint32]*Counters{}}
+	homes, err := keepsHomes(v)
+	if err != nil {
+		return err
+	}
+	c := &invariants{v: v, indexed: indexed, homes: homes, tallies: map[uint32]*Counters{}}
 	for _, table := range [...]struct {
 		table byte
 		check func(key, value []byte) error
@@ -59,6 +63,7 @@ func CheckInvariants(v View) error {
 type invariants struct {
 	v       View
 	indexed bool                         // files, by RSE
+	homes   bool                         // are in records
 	tallies map[uint32]*Counters         // recounted, by RSE
 	changes struct{ last, total uint64 } // of the records of the feed so far
 	found   []error

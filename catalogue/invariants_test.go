@@ -42,7 +42,12 @@ func TestInvariantsAreNoticed(t *testing.T) {
 		"path of no replica":     func(tx *MemTx) { tx.Put(rsePathKey(1, "/x"), appendRef(nil, ref("g"))) },
 		"counters gone":          func(tx *MemTx) { tx.Delete(idKey(tableRSECounter, 1)) },
 		"counters wrong":         func(tx *MemTx) { tx.Put(idKey(tableRSECounter, 1), appendCounters(nil, &Counters{})) },
-		"attachment's reverse":   func(tx *MemTx) { tx.Delete(parentKey(ref("g"), ref("ds"))) },
+		"attachment's home":      edit("g", func(d *DID) { d.home = nil }),
+		"attachment's reverse":   func(tx *MemTx) { tx.Delete(parentKey(ref("g"), ref("ds2"))) },
+		"reverse beside home":    func(tx *MemTx) { tx.Put(parentKey(ref("g"), ref("ds")), nil) },
+		"home alone":             edit("f", func(d *DID) { d.home = appendRef(nil, ref("ds2")) }),
+		"malformed home":         edit("cont", func(d *DID) { d.home = []byte{1} }),
+		"home in an old schema":  func(tx *MemTx) { putSystemNumber(tx, systemSchema, homeSchema-1) },
 		"reverse alone":          func(tx *MemTx) { tx.Put(parentKey(ref("g"), ref("cont")), nil) },
 		"attachment of nothing":  func(tx *MemTx) { putAttachment(tx, Stamp{}, ref("ds"), ref("no"), TypeFile) },
 		"file in a container":    func(tx *MemTx) { putAttachment(tx, Stamp{}, ref("cont"), ref("g"), TypeFile) },
@@ -61,17 +66,18 @@ func TestInvariantsAreNoticed(t *testing.T) {
 		"malformed record":       func(tx *MemTx) { tx.Put(didKey(ref("g")), []byte{1}) },
 		"malformed key":          func(tx *MemTx) { tx.Put([]byte{tableAttachment, 0, 0}, nil) },
 		"padded encoding": func(tx *MemTx) {
-			b, _, _ := tx.Get(didKey(ref("ds")))
+			b, _, _ := tx.Get(didKey(ref("cont")))
 			// The flags in two bytes where one does.
-			tx.Put(didKey(ref("ds")), append([]byte{b[0], b[1], b[2] | 0x80, 0}, b[3:]...))
+			tx.Put(didKey(ref("cont")), append([]byte{b[0], b[1], b[2] | 0x80, 0}, b[3:]...))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newDIDStore(t)
 			s.files("f", "g", "a.zip")
-			s.collections(TypeDataset, "ds")
+			s.collections(TypeDataset, "ds", "ds2")
 			s.collections(TypeContainer, "cont")
 			s.attach("ds", "f", "g")
+			s.attach("ds2", "g")
 			s.attach("cont", "ds")
 			didDo(s, "root", AttachDIDs, pack("a.zip", sized("packed", 3)))
 			didDo(s, "root", SetMetadata, &command.SetMetadata{Dids: []*command.DIDMetadata{{Scope: "s", Name: "f", Set: map[string]string{"k": "1"}}}})

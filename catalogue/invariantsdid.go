@@ -26,10 +26,30 @@ func (c *invariants) did(key, value []byte) error {
 	if _, found, err := c.v.Get(metadataKey(ref)); err != nil || found != d.HasMetadata {
 		return violated("has metadata: %t, marked: %t (%v)", found, d.HasMetadata, err)
 	}
+	if err := c.home(ref, d); err != nil {
+		return err
+	}
 	if d.Type == TypeFile {
 		return c.file(ref, d)
 	}
 	return c.collection(ref, d)
+}
+
+func (c *invariants) home(ref didRef, d *DID) error {
+	if len(d.home) == 0 {
+		return nil
+	}
+	if !c.homes {
+		return violated("this schema version has no homes in records")
+	}
+	home, err := parseRef(d.home)
+	if err != nil {
+		return err
+	}
+	if _, found, err := c.v.Get(attachmentKey(home, ref)); err != nil || !found {
+		return violated("it is not attached to its home (%v)", err)
+	}
+	return nil
 }
 
 func (c *invariants) collection(ref didRef, d *DID) error {
@@ -173,7 +193,14 @@ func (c *invariants) attachment(key, value []byte) error {
 	if a.child != d.Type || p.Type != parentType(d.Type) {
 		return violated("a %s in a %s, noted as %s", d.Type, p.Type, a.child)
 	}
-	return c.holds(parentKey(child, parent), nil, "the reverse")
+	_, tabled, err := c.v.Get(parentKey(child, parent))
+	if err != nil {
+		return err
+	}
+	if tabled == d.livesIn(parent) {
+		return violated("the reverse is in the table: %t, in the record: %t", tabled, d.livesIn(parent))
+	}
+	return nil
 }
 
 func (c *invariants) parent(key, _ []byte) error {

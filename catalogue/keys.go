@@ -45,7 +45,7 @@ const (
 	tableDID         byte = 0x30 // scope id(4) name -> DID record, a file's with all its replicas
 	tableMetadata    byte = 0x31 // scope id(4) name -> metadata record
 	tableAttachment  byte = 0x32 // parent: scope id(4) name 0, child: scope id(4) name -> attachment record
-	tableParent      byte = 0x33 // child: scope id(4) name 0, parent: scope id(4) name -> nothing
+	tableParent      byte = 0x33 // child: scope id(4) name 0, parent: scope id(4) name -> nothing; not the home (homeSchema)
 	tableConstituent byte = 0x34 // archive: scope id(4) name 0, constituent: scope id(4) name -> constituent record
 	tableArchive     byte = 0x35 // constituent: scope id(4) name 0, archive: scope id(4) name -> nothing
 

@@ -56,6 +56,9 @@ type DID struct {
 
 	// HasMetadata is set where a metadata record exists beside this one.
 	HasMetadata bool
+
+	// home is one of the collections that the DID is attached to, as a key ends with it; empty where the table of parents has all.
+	home []byte
 }
 
 // Replica is one copy of a file.
@@ -88,6 +91,7 @@ const (
 	didOpen
 	didMonotonic
 	didMetadata
+	didHome // the last thing in the record
 )
 
 // Flags of a replica in a DID record.
@@ -117,6 +121,7 @@ func AppendDID(b []byte, d *DID) []byte {
 	set(d.Open, didOpen)
 	set(d.Monotonic, didMonotonic)
 	set(d.HasMetadata, didMetadata)
+	set(len(d.home) > 0, didHome)
 
 	b = append(b, didFormat, byte(d.Type))
 	b = binary.AppendUvarint(b, flags)
@@ -132,7 +137,7 @@ func AppendDID(b []byte, d *DID) []byte {
 			b = binary.AppendUvarint(b, d.ClosedLength)
 			b = binary.AppendUvarint(b, d.ClosedSize)
 		}
-		return b
+		return appendHome(b, d)
 	}
 	b = binary.AppendUvarint(b, d.Bytes)
 	b = appendSum(b, adler[:4], hasAdler, d.Adler32)
@@ -143,7 +148,14 @@ func AppendDID(b []byte, d *DID) []byte {
 		b = appendReplica(b, d, &d.Replicas[i], last)
 		last = d.Replicas[i].RSE
 	}
-	return b
+	return appendHome(b, d)
+}
+
+func appendHome(b []byte, d *DID) []byte {
+	if len(d.home) == 0 {
+		return b
+	}
+	return append(binary.AppendUvarint(b, uint64(len(d.home))), d.home...)
 }
 
 func appendReplica(b []byte, d *DID, r *Replica, last uint32) []byte {
@@ -185,10 +197,10 @@ func ParseDID(b []byte) (*DID, error) {
 	return d, ParseDIDInto(d, b)
 }
 
-// ParseDIDInto decodes a record into d, whose Replicas slice is reused: a list of many files allocates little.
+// ParseDIDInto decodes a record into d, whose slices are reused: a list of many files allocates little.
 func ParseDIDInto(d *DID, b []byte) error {
 	r := newRecordReader(b, didFormat)
-	replicas := d.Replicas[:0]
+	replicas, home := d.Replicas[:0], d.home[:0]
 	*d = DID{Type: DIDType(r.byte())}
 	flags := r.uvarint()
 	d.Revision = r.uvarint()
@@ -217,6 +229,9 @@ func ParseDIDInto(d *DID, b []byte) error {
 		}
 	default:
 		r.fail()
+	}
+	if flags&didHome != 0 {
+		d.home = append(home, r.take(r.uvarint())...)
 	}
 	return r.done()
 }

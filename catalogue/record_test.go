@@ -19,6 +19,9 @@ func drawDID(t *rapid.T) *DID {
 		Archive: rapid.Bool().Draw(t, "archive"), Constituent: rapid.Bool().Draw(t, "constituent"),
 		Open: rapid.Bool().Draw(t, "open"), Monotonic: rapid.Bool().Draw(t, "monotonic"), HasMetadata: rapid.Bool().Draw(t, "metadata"),
 	}
+	if rapid.Bool().Draw(t, "attached") {
+		d.home = appendRef(nil, didRef{rapid.Uint32().Draw(t, "home's scope"), rapid.StringN(1, -1, -1).Draw(t, "home")})
+	}
 	if d.Type != TypeFile {
 		d.Length, d.Size = rapid.Uint64().Draw(t, "length"), rapid.Uint64().Draw(t, "size")
 		if d.ClosedAt = rapid.Int64().Draw(t, "closed"); d.ClosedAt != 0 {
@@ -74,6 +77,7 @@ func FuzzParseDID(f *testing.F) {
 	f.Add(AppendDID(nil, &DID{Type: TypeFile, Bytes: 10, Adler32: "0cc737eb", MD5: "x", Replicas: []Replica{
 		{RSE: 1, State: StateAvailable, Created: 3, Updated: 4, Tombstone: 5, Locks: 6, Path: "/p"}, {RSE: 9, State: StateBad},
 	}}))
+	f.Add(AppendDID(nil, &DID{Type: TypeContainer, home: appendRef(nil, didRef{1, "up"})}))
 	f.Add([]byte{didFormat, byte(TypeFile), 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d, err := ParseDID(b)

@@ -98,6 +98,7 @@ type ReplicaList struct {
 	names scopeNames
 	// direct are the DIDs of the query, visited the datasets whose files are listed already.
 	direct, visited map[didRef]bool
+	lineage         *lineage
 	row             ListedFile
 	d, zip          DID
 	paths           pathCache
@@ -108,7 +109,7 @@ type ReplicaList struct {
 // CodeDIDNotFound. An expression without RSEs is CodeInvalidRSEExpression.
 func NewReplicaList(v View, q ReplicaQuery) (*ReplicaList, error) {
 	l := &ReplicaList{
-		v: v, q: q, names: scopeNames{}, rses: map[uint32]*listedRSE{}, visited: map[didRef]bool{},
+		v: v, q: q, names: scopeNames{}, rses: map[uint32]*listedRSE{}, visited: map[didRef]bool{}, lineage: newLineage(v),
 		direct: make(map[didRef]bool, len(q.DIDs)),
 	}
 	if q.Expression != "" {
@@ -225,11 +226,10 @@ func (l *ReplicaList) collection(ref didRef, visit func(*ListedFile) (bool, erro
 			return true, nil
 		}
 		err := scanChildren(l.v, dataset, func(child didRef, _ DIDType) (bool, error) {
-			listed, err := l.isListed(dataset, child)
-			if err != nil || listed {
+			if found, err := l.load(child, &l.d); err != nil || !found {
 				return true, err
 			}
-			if found, err := l.load(child, &l.d); err != nil || !found {
+			if listed, err := l.isListed(dataset, child); err != nil || listed {
 				return true, err
 			}
 			if err := l.fill(ListedRef{child, false}); err != nil {
@@ -247,7 +247,7 @@ func (l *ReplicaList) collection(ref didRef, visit func(*ListedFile) (bool, erro
 	return more, err
 }
 
-// isListed reports whether a file of a dataset was listed before: because it was named itself, or with an earlier dataset. The
+// isListed reports whether the file in l.d, of a dataset, was listed before: because it was named itself, or with an earlier dataset. The
 // file's own parents tell, so that no set of files has to be kept.
 func (l *ReplicaList) isListed(dataset, file didRef) (listed bool, err error) {
 	if l.direct[file] {
@@ -256,7 +256,7 @@ func (l *ReplicaList) isListed(dataset, file didRef) (listed bool, err error) {
 	if len(l.visited) == 0 {
 		return false, nil
 	}
-	err = scanParents(l.v, file, func(parent didRef) (bool, error) {
+	err = scanParents(l.v, file, &l.d, func(parent didRef) (bool, error) {
 		listed = parent != dataset && l.visited[parent]
 		return !listed, nil
 	})
@@ -276,7 +276,7 @@ func (l *ReplicaList) begin(f ListedRef) error {
 	return nil
 }
 
-// finish completes the row and shows it.
+// finish completes the row of the DID in l.d and shows it.
 func (l *ReplicaList) finish(ref didRef, visit func(*ListedFile) (bool, error)) (bool, error) {
 	if len(l.row.PFNs) > 1 {
 		slices.SortFunc(l.row.PFNs, func(a, b ListedPFN) int {
@@ -284,7 +284,7 @@ func (l *ReplicaList) finish(ref didRef, visit func(*ListedFile) (bool, error)) 
 		})
 	}
 	if l.q.ResolveParents {
-		parents, err := allParents(l.v, ref)
+		parents, err := l.lineage.above(ref, &l.d)
 		if err != nil {
 			return false, err
 		}

@@ -9,9 +9,10 @@ import (
 )
 
 // SchemaVersion is the newest version of tables and rules that this program knows: what a new cluster is to have. Version 2 has
-// the change feed, with a revision for each event instead of each command; version 3 has no index of files by RSE. It is raised only by an entry of the log, once every
+// the change feed, with a revision for each event instead of each command; version 3 has no index of files by RSE; version 4 keeps
+// the home of a DID in its record. It is raised only by an entry of the log, once every
 // member runs a program that knows the next one.
-const SchemaVersion = 3
+const SchemaVersion = 4
 
 // Names of the system keys; they are stored.
 const (

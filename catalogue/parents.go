@@ -1,0 +1,178 @@
+package catalogue
+
+import "bytes"
+
+// homeSchema is the schema version from which on a DID's record names the first collection that it is attached to: its home. Most files
+// are in one dataset only, so the table of parents, a third of all keys of a catalogue before, holds next to nothing, and
+// compactions have that much less to write (docs/capacity.md). The table holds what a DID was attached to while it had a home, or before there were any.
+const homeSchema = 4
+
+// keepsHomes reports whether records name homes: clusters formed under an older schema version have all parents in the table,
+// for all nodes must hold the same, whichever program they run.
+func keepsHomes(v View) (bool, error) {
+	schema, err := Schema(v)
+	return schema >= homeSchema, err
+}
+
+// putParent writes on the child's side that it is attached to a collection that it is not in yet. It reports whether the
+// child's record, which is the caller's to write, has changed. homes is what keepsHomes says.
+func putParent(tx Tx, homes bool, child didRef, d *DID, parent didRef) (changed bool) {
+	if homes && len(d.home) == 0 {
+		d.home = appendRef(nil, parent)
+		return true
+	}
+	tx.Put(parentKey(child, parent), nil)
+	return false
+}
+
+// deleteParent undoes putParent. The other parents stay where they are.
+func deleteParent(tx Tx, child didRef, d *DID, parent didRef) (changed bool) {
+	if d.livesIn(parent) {
+		d.home = nil
+		return true
+	}
+	tx.Delete(parentKey(child, parent))
+	return false
+}
+
+// livesIn reports whether a collection is the home of the DID.
+func (d *DID) livesIn(parent didRef) bool {
+	return len(d.home) > 0 && bytes.Equal(d.home, appendRef(nil, parent))
+}
+
+// ScanParents visits the collections that a DID is directly attached to, with their types. An unknown DID is CodeDIDNotFound.
+func ScanParents(v View, scope, name string, visit func(scope, name string, t DIDType) (more bool, err error)) error {
+	ref, d, err := findDID(v, scope, name)
+	if err != nil {
+		return err
+	}
+	names := scopeNames{ref.scope: scope}
+	return scanParents(v, ref, d, func(parent didRef) (bool, error) {
+		scope, err := names.name(v, parent.scope)
+		if err != nil {
+			return false, err
+		}
+		return visit(scope, parent.name, parentType(d.Type))
+	})
+}
+
+// parentType is the type of every collection that a DID of a type can be attached to.
+func parentType(child DIDType) DIDType {
+	if child == TypeFile {
+		return TypeDataset
+	}
+	return TypeContainer
+}
+
+// scanParents visits the collections that a DID, whose record is given, is directly attached to, in the order of their references.
+func scanParents(v View, child didRef, d *DID, visit func(parent didRef) (more bool, err error)) error {
+	if len(d.home) == 0 {
+		return scanRefs(v, parentsPrefix(child), visit)
+	}
+	home, err := parseRef(d.home)
+	if err != nil {
+		return err
+	}
+	pending, more := true, true
+	visitHome := func() error {
+		pending = false
+		more, err = visit(home)
+		return err
+	}
+	err = scanRefs(v, parentsPrefix(child), func(parent didRef) (bool, error) {
+		if pending && compareRefs(home, parent) < 0 {
+			if err := visitHome(); err != nil || !more {
+				return false, err
+			}
+		}
+		more, err = visit(parent)
+		return more, err
+	})
+	if err == nil && more && pending {
+		err = visitHome()
+	}
+	return err
+}
+
+// lineage finds what is above DIDs. It remembers the parents of collections: those of one dataset are asked for with each of its files.
+type lineage struct {
+	v       View
+	parents map[didRef][]didRef
+}
+
+func newLineage(v View) *lineage { return &lineage{v, map[didRef][]didRef{}} }
+
+// above returns the collections above a DID, whose record is given, at any level, nearest first, each once.
+func (l *lineage) above(ref didRef, d *DID) ([]didRef, error) {
+	all, err := listParents(l.v, ref, d)
+	if err != nil {
+		return nil, err
+	}
+	seen := make(map[didRef]bool, len(all))
+	for _, parent := range all {
+		seen[parent] = true
+	}
+	for at := 0; at < len(all); at++ {
+		direct, err := l.of(all[at])
+		if err != nil {
+			return nil, err
+		}
+		for _, parent := range direct {
+			if !seen[parent] {
+				seen[parent] = true
+				all = append(all, parent)
+			}
+		}
+	}
+	return all, nil
+}
+
+// of returns what a collection is directly attached to.
+func (l *lineage) of(collection didRef) ([]didRef, error) {
+	if parents, known := l.parents[collection]; known {
+		return parents, nil
+	}
+	d, err := mustLoadDID(l.v, collection)
+	if err != nil {
+		return nil, err
+	}
+	parents, err := listParents(l.v, collection, d)
+	if err == nil {
+		l.parents[collection] = parents
+	}
+	return parents, err
+}
+
+// listParents returns what scanParents visits.
+func listParents(v View, child didRef, d *DID) (parents []didRef, err error) {
+	err = scanParents(v, child, d, func(parent didRef) (bool, error) {
+		parents = append(parents, parent)
+		return true, nil
+	})
+	return parents, err
+}
+
+// AllParents returns the collections above a DID at any level, nearest first, each once; none for an unknown DID.
+func AllParents(v View, scope, name string) ([]DIDName, error) {
+	id, found, err := findScopeID(v, scope)
+	if err != nil || !found {
+		return nil, err
+	}
+	ref := didRef{id, name}
+	d, found, err := loadDID(v, ref)
+	if err != nil || !found {
+		return nil, err
+	}
+	refs, err := newLineage(v).above(ref, d)
+	if err != nil {
+		return nil, err
+	}
+	names := scopeNames{id: scope}
+	parents := make([]DIDName, len(refs))
+	for i, ref := range refs {
+		if parents[i], err = names.full(v, ref); err != nil {
+			return nil, err
+		}
+	}
+	return parents, nil
+}

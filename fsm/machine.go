@@ -54,6 +54,9 @@ type Config struct {
 const (
 	defaultCacheBytes    = 128 << 20
 	defaultMemTableBytes = 64 << 20
+	// cachedMemTables is how many memtables there mostly are, the one that is flushed among them. Pebble takes their memory off its
+	// cache; a cache that is left with nothing reads filters and indexes from the disk again and again (docs/performance.md).
+	cachedMemTables = 2
 
 	retryPause = 10 * time.Millisecond
 )
@@ -109,7 +112,7 @@ func Open(cfg Config) (*Machine, error) {
 		return nil, fmt.Errorf("open state folder %s: %w", cfg.Dir, err)
 	}
 	m.folder = folder
-	m.cache = pebble.NewCache(cfg.CacheBytes)
+	m.cache = pebble.NewCache(cfg.CacheBytes + cachedMemTables*cfg.MemTableBytes)
 	s, st, err := m.openStore(folder.current)
 	if err != nil {
 		m.cache.Unref()
@@ -154,7 +157,7 @@ func (m *Machine) openStore(name string) (*store, *state, error) {
 		err = m.beginManifest(s)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(err, s.db.Close())
+		return nil, nil, errors.Join(err, s.close())
 	}
 	return s, st, nil
 }

@@ -120,12 +120,12 @@ func (m *Machine) install(from *received) error {
 		return errors.Join(err, m.folder.remove(name))
 	}
 	if err := m.fits(st, from.at); err != nil {
-		return errors.Join(err, s.db.Close(), m.folder.remove(name))
+		return errors.Join(err, s.close(), m.folder.remove(name))
 	}
 	if err := m.folder.point(name); err != nil {
 		// Which store a restart will find is not known: the machine must not go on with either.
 		m.fail(fmt.Errorf("switch to received snapshot: %w", err))
-		return errors.Join(m.Err(), s.db.Close())
+		return errors.Join(m.Err(), s.close())
 	}
 	if err := m.reader.done(); err != nil {
 		m.cfg.Logger.Warn("last read of the replaced store", "error", err)
@@ -243,7 +243,7 @@ func (m *Machine) inspect(name string) (position, membership, error) {
 		return position{}, membership{}, err
 	}
 	at, members, err := s.durable()
-	err = errors.Join(err, s.db.Close())
+	err = errors.Join(err, s.close())
 	mu.Lock()
 	defer mu.Unlock()
 	if err = errors.Join(err, broken); err == nil && at.index == 0 {

@@ -26,7 +26,7 @@ const storeFormat = pebble.FormatValueSeparation
 // apply must not stall while a memtable rotates.
 const (
 	memTableCount     = 8
-	l0CompactAt       = 48 // twice the runs of level 0 at which it is compacted: Pebble counts so
+	l0CompactAt       = 64 // twice the runs of level 0 at which it is compacted: Pebble counts so
 	l0StopAt          = 1000
 	baseBytes         = 512 << 20 // up to this the level below level 0 is the last one
 	blockBytes        = 16 << 10
@@ -49,13 +49,15 @@ type storeOptions struct {
 type store struct {
 	db   *pebble.DB
 	name string // of its folder
+	pace *pace
 	refs atomic.Int64
 	idle chan struct{} // closed when the count has come down to zero
 }
 
 func openStore(f *folder, name string, o storeOptions) (*store, error) {
+	pace := newPace()
 	options := &pebble.Options{
-		FS:                          o.fs,
+		FS:                          pacedFS{o.fs, pace},
 		Cache:                       o.cache,
 		DisableWAL:                  true, // Raft's log is the write-ahead log
 		FormatMajorVersion:          storeFormat,
@@ -86,8 +88,9 @@ func openStore(f *folder, name string, o storeOptions) (*store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	s := &store{db: db, name: name, idle: make(chan struct{})}
+	s := &store{db: db, name: name, pace: pace, idle: make(chan struct{})}
 	s.refs.Store(1) // the holder's own
+	pace.watch(s.runs)
 	return s, nil
 }
 
@@ -110,6 +113,15 @@ func removeLogs(f *folder, name string, readOnly bool) error {
 		}
 	}
 	return err
+}
+
+// runs returns how many runs level 0 has.
+func (s *store) runs() int { return int(s.db.Metrics().Levels[0].Sublevels) }
+
+// close closes the database, after what is compacted now.
+func (s *store) close() error {
+	s.pace.hurry()
+	return s.db.Close()
 }
 
 // release gives back what acquire took.
@@ -164,10 +176,11 @@ func (h *storeHolder) replace(s *store, f *folder) {
 	old := h.live
 	h.live = s
 	h.mu.Unlock()
+	old.pace.hurry()
 	old.release()
 	h.retired.Go(func() {
 		<-old.idle
-		if err := errors.Join(old.db.Close(), f.remove(old.name)); err != nil {
+		if err := errors.Join(old.close(), f.remove(old.name)); err != nil {
 			h.mu.Lock()
 			h.errors = append(h.errors, fmt.Errorf("close %s: %w", old.name, err))
 			h.mu.Unlock()
@@ -179,6 +192,7 @@ func (h *storeHolder) replace(s *store, f *folder) {
 func (h *storeHolder) shut() {
 	h.mu.Lock()
 	h.closed = true
+	h.live.pace.hurry()
 	h.mu.Unlock()
 	h.closing.Store(true)
 }
@@ -192,7 +206,7 @@ func (h *storeHolder) closeAll(flush bool) error {
 	h.live.release()
 	<-h.live.idle
 	h.retired.Wait()
-	return errors.Join(append(h.errors, flushed, h.live.db.Close())...)
+	return errors.Join(append(h.errors, flushed, h.live.close())...)
 }
 
 // dbReader is the catalogue's view of a Pebble database or snapshot.

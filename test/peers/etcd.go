@@ -26,7 +26,7 @@ const (
 func etcd(ctx context.Context) (system, error) {
 	binary, err := buildEtcd(ctx)
 	return system{
-		name: "etcd", runs: []string{"register", "register-bulk", "lookup", "list"},
+		name: "etcd", runs: []string{"register", "register-bulk", "lookup", "list", "register-half"},
 		start: func(ctx context.Context, folder string) (*nodes, error) { return startEtcd(ctx, binary, folder) }, measure: measureEtcd,
 	}, err
 }
@@ -56,10 +56,10 @@ func startEtcd(ctx context.Context, binary, folder string) (*nodes, error) {
 
 func measureEtcd(ctx context.Context, n *nodes, w workload, d time.Duration) (httpload.Result, error) {
 	switch w.name {
-	case "register":
-		return httpload.Run(ctx, load(d), w.users(n.urls, nil, etcdPutting))
+	case "register", "register-half":
+		return w.run(ctx, n.urls, d, nil, etcdPutting)
 	case "register-bulk":
-		return httpload.Run(ctx, load(d), w.users(n.urls, containing(`"succeeded":true`), etcdPuttingMany))
+		return w.run(ctx, n.urls, d, containing(`"succeeded":true`), etcdPuttingMany)
 	}
 	if err := seedEtcd(ctx, n); err != nil {
 		return httpload.Result{}, err
@@ -68,7 +68,7 @@ func measureEtcd(ctx context.Context, n *nodes, w workload, d time.Duration) (ht
 	if w.name == "list" {
 		generate = etcdListing
 	}
-	return httpload.Run(ctx, load(d), w.users(n.urls, containing(`"kvs":[`), generate))
+	return w.run(ctx, n.urls, d, containing(`"kvs":[`), generate)
 }
 
 // seedEtcd writes the keys that reads find.

@@ -16,7 +16,7 @@ import (
 func parts() (system, error) {
 	self, err := os.Executable()
 	return system{
-		name: "parts", runs: []string{"register", "register-bulk", "lookup"},
+		name: "parts", runs: []string{"register", "register-bulk", "lookup", "register-half"},
 		start: func(ctx context.Context, folder string) (*nodes, error) { return startParts(ctx, self, folder) }, measure: measureParts,
 	}, err
 }
@@ -49,23 +49,23 @@ func startParts(ctx context.Context, self, folder string) (*nodes, error) {
 func measureParts(ctx context.Context, n *nodes, w workload, d time.Duration) (httpload.Result, error) {
 	leader := n.urls[:1]
 	switch w.name {
-	case "register":
-		return httpload.Run(ctx, load(d), w.users(leader, nil, partsWriting(1)))
+	case "register", "register-half":
+		return w.run(ctx, leader, d, nil, partsWriting(1))
 	case "register-bulk":
-		return httpload.Run(ctx, load(d), w.users(leader, nil, partsWriting(bulkItems)))
+		return w.run(ctx, leader, d, nil, partsWriting(bulkItems))
 	}
 	for first := 0; first < known; first += bulkItems {
 		if err := n.await(ctx, func() error { return seedParts(ctx, leader[0], first) }); err != nil {
 			return httpload.Result{}, err
 		}
 	}
-	return httpload.Run(ctx, load(d), w.users(leader, containing(`"md5"`), func(client int) httpload.Generator {
+	return w.run(ctx, leader, d, containing(`"md5"`), func(client int) httpload.Generator {
 		numbers := random(client)
 		return func(r *httpload.Request) bool {
 			r.Set(http.MethodGet, 1, 0, "/files/bench/"+string(appendName(nil, seeded, numbers.IntN(known))))
 			return true
 		}
-	}))
+	})
 }
 
 func seedParts(ctx context.Context, url string, first int) error {

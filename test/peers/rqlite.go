@@ -24,7 +24,7 @@ const (
 func rqlite() (system, error) {
 	binary, err := variable("RQLITED", "binary of rqlite's server")
 	return system{
-		name: "rqlite", runs: []string{"register", "register-bulk", "lookup", "list"},
+		name: "rqlite", runs: []string{"register", "register-bulk", "lookup", "list", "register-half"},
 		start: func(ctx context.Context, folder string) (*nodes, error) { return startRqlite(ctx, binary, folder) }, measure: measureRqlite,
 	}, err
 }
@@ -51,10 +51,10 @@ func measureRqlite(ctx context.Context, n *nodes, w workload, d time.Duration) (
 		return httpload.Result{}, err
 	}
 	switch w.name {
-	case "register":
-		return httpload.Run(ctx, load(d), w.users(n.urls, withoutError, rqliteInserting))
+	case "register", "register-half":
+		return w.run(ctx, n.urls, d, withoutError, rqliteInserting)
 	case "register-bulk":
-		return httpload.Run(ctx, load(d), w.users(n.urls, withoutError, rqliteInsertingMany))
+		return w.run(ctx, n.urls, d, withoutError, rqliteInsertingMany)
 	}
 	if err := seedRqlite(ctx, n); err != nil {
 		return httpload.Result{}, err
@@ -63,7 +63,7 @@ func measureRqlite(ctx context.Context, n *nodes, w workload, d time.Duration) (
 	if w.name == "list" {
 		generate = rqliteListing
 	}
-	return httpload.Run(ctx, load(d), w.users(n.urls, containing(`"values":[[`), generate))
+	return w.run(ctx, n.urls, d, containing(`"values":[[`), generate)
 }
 
 func executeRqlite(ctx context.Context, n *nodes, body []byte) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -76,6 +77,17 @@ func (w workload) targets(urls []string) []string {
 
 // load is a closed loop.
 func load(d time.Duration) httpload.Load { return httpload.Load{Duration: d, Warmup: warmup} }
+
+// run runs a workload, where it says so once more at half of the rate that the first run came to, with other clients.
+func (w workload) run(ctx context.Context, urls []string, d time.Duration, check func([]byte) error, generate func(client int) httpload.Generator) (httpload.Result, error) {
+	result, err := httpload.Run(ctx, load(d), w.users(urls, check, generate))
+	if err != nil || !w.half {
+		return result, err
+	}
+	half := load(d)
+	half.Rate = cmp.Or(result.RequestsPerSecond/2, 1)
+	return httpload.Run(ctx, half, w.users(urls, check, func(client int) httpload.Generator { return generate(w.clients + client) }))
+}
 
 // users makes a workload's clients, spread over the targets.
 func (w workload) users(urls []string, check func([]byte) error, generate func(client int) httpload.Generator) (clients []httpload.Client) {

@@ -97,10 +97,8 @@ func scanParents(v View, child didRef, d *DID, visit func(parent didRef) (more b
 // lineage finds what is above DIDs. It remembers the parents of collections: those of one dataset are asked for with each of its files.
 type lineage struct {
 	v       View
-	parents map[didRef][]didRef
+	parents map[didRef][]didRef // nil until the first is known
 }
-
-func newLineage(v View) *lineage { return &lineage{v, map[didRef][]didRef{}} }
 
 // above returns the collections above a DID, whose record is given, at any level, nearest first, each once.
 func (l *lineage) above(ref didRef, d *DID) ([]didRef, error) {
@@ -137,10 +135,14 @@ func (l *lineage) of(collection didRef) ([]didRef, error) {
 		return nil, err
 	}
 	parents, err := listParents(l.v, collection, d)
-	if err == nil {
-		l.parents[collection] = parents
+	if err != nil {
+		return nil, err
 	}
-	return parents, err
+	if l.parents == nil {
+		l.parents = map[didRef][]didRef{}
+	}
+	l.parents[collection] = parents
+	return parents, nil
 }
 
 // listParents returns what scanParents visits.
@@ -163,7 +165,7 @@ func AllParents(v View, scope, name string) ([]DIDName, error) {
 	if err != nil || !found {
 		return nil, err
 	}
-	refs, err := newLineage(v).above(ref, d)
+	refs, err := (&lineage{v: v}).above(ref, d)
 	if err != nil {
 		return nil, err
 	}

@@ -98,7 +98,7 @@ type ReplicaList struct {
 	names scopeNames
 	// direct are the DIDs of the query, visited the datasets whose files are listed already.
 	direct, visited map[didRef]bool
-	lineage         *lineage
+	lineage         lineage
 	row             ListedFile
 	d, zip          DID
 	paths           pathCache
@@ -109,7 +109,7 @@ type ReplicaList struct {
 // CodeDIDNotFound. An expression without RSEs is CodeInvalidRSEExpression.
 func NewReplicaList(v View, q ReplicaQuery) (*ReplicaList, error) {
 	l := &ReplicaList{
-		v: v, q: q, names: scopeNames{}, rses: map[uint32]*listedRSE{}, visited: map[didRef]bool{}, lineage: newLineage(v),
+		v: v, q: q, names: scopeNames{}, rses: map[uint32]*listedRSE{}, lineage: lineage{v: v},
 		direct: make(map[didRef]bool, len(q.DIDs)),
 	}
 	if q.Expression != "" {
@@ -241,10 +241,18 @@ func (l *ReplicaList) collection(ref didRef, visit func(*ListedFile) (bool, erro
 			more, err = l.finish(child, visit)
 			return more, err
 		})
-		l.visited[dataset] = true
+		l.visit(dataset)
 		return more, err
 	})
 	return more, err
+}
+
+// visit takes note of a dataset whose files have been listed.
+func (l *ReplicaList) visit(dataset didRef) {
+	if l.visited == nil {
+		l.visited = map[didRef]bool{}
+	}
+	l.visited[dataset] = true
 }
 
 // isListed reports whether the file in l.d, of a dataset, was listed before: because it was named itself, or with an earlier dataset. The

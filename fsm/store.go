@@ -29,6 +29,7 @@ const (
 	l0CompactAt       = 64 // twice the runs of level 0 at which it is compacted: Pebble counts so
 	l0StopAt          = 1000
 	baseBytes         = 512 << 20 // up to this the level below level 0 is the last one
+	baseTableBytes    = 4 << 20   // of a table there. A run of level 0 is one table: names at random would open another one of each run each time
 	blockBytes        = 16 << 10
 	indexBlockBytes   = 256 << 10
 	bloomBitsPerKey   = 10
@@ -68,6 +69,8 @@ func openStore(f *folder, name string, o storeOptions) (*store, error) {
 		L0CompactionThreshold:       l0CompactAt,
 		L0StopWritesThreshold:       l0StopAt,
 		LBaseMaxBytes:               baseBytes,
+		TargetFileSizes:             [...]int64{0: o.memTable, 1: baseTableBytes, 6: 0}, // the others double
+		FlushSplitBytes:             o.memTable,
 		CompactionConcurrencyRange: func() (lower, upper int) {
 			return 1, min(maxCompactionJobs, max(2, runtime.GOMAXPROCS(0)/2))
 		},

@@ -75,7 +75,7 @@ type Config struct {
 	// Hook disturbs the network between nodes in tests.
 	Hook transport.Hook
 
-	// CacheBytes is the memory for the store's block cache; 0 is the default of package fsm.
+	// CacheBytes is the memory for the store's block cache, beside memtables; 0 is the default of package fsm.
 	CacheBytes int64
 
 	Logger  *slog.Logger

@@ -73,7 +73,7 @@ type tuning struct {
 	ChangesReaders      int           `default:"64" help:"Most requests that follow the changes on this node at a time; beyond it the answer is 503."`
 	ChangesHeartbeat    time.Duration `default:"10s" help:"How often a reader of the changes is told where it stands."`
 	SnapshotInterval    time.Duration `help:"How often to look whether the log is to be cut. 0 is the built-in default, 10s."`
-	CacheBytes          int64         `default:"268435456" help:"Memory for the store's block cache."`
+	CacheBytes          int64         `default:"268435456" help:"Memory for the store's block cache; memtables come on top."`
 }
 
 // Run serves until ctx ends or the node fails.

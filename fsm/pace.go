@@ -37,7 +37,7 @@ type pace struct {
 
 func newPace() *pace { return &pace{hurried: make(chan struct{})} }
 
-// watch has runs tell how many runs level 0 has. It is called within a compaction, which Pebble waits for when it closes, and without any lock.
+// watch has runs tell how many runs level 0 has. It is called within a compaction, which Pebble waits for when it closes, and without any of its locks.
 func (p *pace) watch(runs func() int) { p.runs.Store(&runs) }
 
 // hurry ends all rests, now and for good: the store is to be closed.

@@ -77,6 +77,8 @@ func openStore(f *folder, name string, o storeOptions) (*store, error) {
 		ReadOnly:         o.readOnly,
 		ErrorIfNotExists: o.readOnly || name != firstStore,
 	}
+	// A run with many deletions would be compacted by itself, and with it, as it spans all keys, all of the state.
+	options.Experimental.TombstoneDenseCompactionThreshold = -1
 	for i := range options.Levels {
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBitsPerKey)
 		options.Levels[i].BlockSize = blockBytes

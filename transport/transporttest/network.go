@@ -129,6 +129,9 @@ func (n *Network) Wrap(from, to string, raw net.Conn) net.Conn {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.link([2]string{from, peer}).conns[c] = struct{}{}
+	if n.link([2]string{from, peer}).fault.Cut || n.link([2]string{peer, from}).fault.Cut { // since Dial
+		_ = raw.Close()
+	}
 	return c
 }
 

@@ -153,6 +153,7 @@ func (s *Server) listContent(c *gin.Context) {
 // listParents answers GET /dids/<scope>/<name>/parents. A DID that does not exist has none.
 func (s *Server) listParents(c *gin.Context) {
 	scope, name := didParam(c)
+	pageByItem(c) // the home of a DID comes from its record
 	s.readRows(c, func(v View, st *stream) error {
 		err := catalogue.ScanParents(v, scope, name, func(scope, name string, t catalogue.DIDType) (bool, error) {
 			b := appendDIDName(append(st.open(), '{'), "", scope, name)

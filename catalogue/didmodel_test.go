@@ -145,23 +145,17 @@ func (m *didModel) sweep() {
 }
 
 // children returns what is attached to a collection, in order.
-func (m *didModel) children(name string) []string {
-	var all []string
-	for e := range m.edges {
-		if e[0] == name {
-			all = append(all, e[1])
-		}
-	}
-	slices.Sort(all)
-	return all
-}
+func (m *didModel) children(name string) []string { return m.across(0, name) }
 
 // parents returns what a DID is attached to, in order.
-func (m *didModel) parents(name string) []string {
+func (m *didModel) parents(name string) []string { return m.across(1, name) }
+
+// across returns the other ends of the edges that have a name in a column, in order.
+func (m *didModel) across(column int, name string) []string {
 	var all []string
 	for e := range m.edges {
-		if e[1] == name {
-			all = append(all, e[0])
+		if e[column] == name {
+			all = append(all, e[1-column])
 		}
 	}
 	slices.Sort(all)

@@ -4,7 +4,7 @@ import "bytes"
 
 // homeSchema is the schema version from which on a DID's record names the first collection that it is attached to: its home. Most files
 // are in one dataset only, so the table of parents, a third of all keys of a catalogue before, holds next to nothing, and
-// compactions have that much less to write (docs/capacity.md). The table holds what a DID was attached to while it had a home, or before there were any.
+// compactions have that much less to write (docs/performance.md). The table holds what a DID was attached to while it had a home, or before there were any.
 const homeSchema = 4
 
 // keepsHomes reports whether records name homes: clusters formed under an older schema version have all parents in the table,

@@ -2,25 +2,17 @@ package fsm
 
 import (
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
 )
 
 // BenchmarkNewName looks for names that do not exist while level 0 has 24 runs, 20 for each entry of the log, as single registrations do.
 func BenchmarkNewName(b *testing.B) {
 	const runs, keys, series, each = 24, 100_000, 2000, 20
-	f, err := openFolder(vfs.Default, b.TempDir())
-	require.NoError(b, err)
-	cache := pebble.NewCache(384 << 20)
-	defer cache.Unref()
-	s, err := openStore(f, firstStore, storeOptions{fs: f.fs, cache: cache, memTable: defaultMemTableBytes, logger: slog.New(slog.DiscardHandler)})
-	require.NoError(b, err)
-	defer func() { require.NoError(b, s.close()) }()
+	s := openBareStore(b, defaultMemTableBytes)
 	var next [series]int
 	random := rand.New(rand.NewPCG(1, 1))
 	name := func() []byte {

@@ -66,20 +66,27 @@ func TestLateCompactionsDoNotRest(t *testing.T) {
 	})
 }
 
-// A store knows how many runs there are.
-func TestStoreCountsRuns(t *testing.T) {
+// openBareStore opens a store without a machine; it is closed with the test.
+func openBareStore(t testing.TB, memTable int64) *store {
+	t.Helper()
 	f, err := openFolder(vfs.Default, t.TempDir())
 	require.NoError(t, err)
-	cache := pebble.NewCache(1 << 20)
-	defer cache.Unref()
-	s, err := openStore(f, firstStore, storeOptions{fs: f.fs, cache: cache, memTable: minMemTable, logger: slog.New(slog.DiscardHandler)})
+	cache := pebble.NewCache(384 << 20)
+	t.Cleanup(cache.Unref)
+	s, err := openStore(f, firstStore, storeOptions{fs: f.fs, cache: cache, memTable: memTable, logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.close()) })
+	return s
+}
+
+// A store knows how many runs there are.
+func TestStoreCountsRuns(t *testing.T) {
+	s := openBareStore(t, minMemTable)
 	for range 3 {
 		require.NoError(t, s.db.Set([]byte("a"), nil, pebble.NoSync))
 		require.NoError(t, s.db.Flush())
 	}
 	require.Equal(t, 3, s.runs())
-	require.NoError(t, s.close())
 }
 
 // Pebble calls what compactions write by the name that pace knows.

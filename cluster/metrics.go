@@ -80,12 +80,10 @@ func newGauges(n *Node) []prometheus.Collector {
 		gauge("raft", "applied_index", "Log index up to which the state machine has applied.", func(*consensus) float64 { return float64(n.cfg.Machine.AppliedIndex()) }),
 		gauge("raft", "last_contact_seconds", "Age of the leader's last word, 0 on the leader, -1 before the first.", member(func(*consensus) float64 { return n.contactSeconds() })),
 		gauge("cluster", "queued_commands", "Commands taken in and not answered yet.", func(*consensus) float64 {
-			commands, _ := n.queue.size()
-			return float64(commands)
+			return float64(n.queue.all.load().commands)
 		}),
 		gauge("cluster", "queued_bytes", "Bytes of the commands taken in and not answered yet.", func(*consensus) float64 {
-			_, bytes := n.queue.size()
-			return float64(bytes)
+			return float64(n.queue.all.load().bytes)
 		}),
 	}
 }

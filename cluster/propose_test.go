@@ -55,7 +55,7 @@ func TestQueueFullAndUnknown(t *testing.T) {
 			codes <- CodeOf(err)
 		}()
 	}
-	eventually(t, func() bool { c, _ := f.nodes["a"].queue.size(); return c == 4 }, "the queue does not fill")
+	eventually(t, func() bool { return f.nodes["a"].queue.all.load().commands == 4 }, "the queue does not fill")
 	_, err := proposeFor(f.nodes["a"], time.Second, "z")
 	require.Equal(t, command.CodeQueueFull, CodeOf(err), "%v", err)
 	got := map[command.Code]int{}
@@ -78,7 +78,7 @@ func TestLatenessAndRefusalsAreNoted(t *testing.T) {
 	leader, follower := f.nodes[f.leader()], f.nodes[f.followers()[0]]
 	f.add(follower.cfg.NodeID, "x")
 	waiting := func(count int) func() bool {
-		return func() bool { c, _ := leader.queue.size(); return c == count }
+		return func() bool { return leader.queue.all.load().commands == count }
 	}
 	release := leader.machine.hold()
 	var all sync.WaitGroup
@@ -86,12 +86,17 @@ func TestLatenessAndRefusalsAreNoted(t *testing.T) {
 		all.Go(func() { f.add(m.cfg.NodeID, "x") })
 	}
 	eventually(t, waiting(2), "the commands do not arrive")
-	<-time.After(standingAge)
+	for _, m := range []*member{leader, follower} {
+		m.queue.mu.Lock()
+		m.queue.limit = limiter{most: 4, period: time.Now(), fastest: time.Millisecond}
+		m.queue.mu.Unlock()
+	}
+	<-time.After(lateAge)
 	release()
 	all.Wait()
 	for _, m := range []*member{leader, follower} {
 		m.queue.mu.Lock()
-		require.False(t, m.queue.since.IsZero(), m.cfg.NodeID)
+		require.NotZero(t, m.queue.limit.commands, m.cfg.NodeID)
 		require.True(t, m.queue.refused.IsZero(), m.cfg.NodeID)
 		m.queue.mu.Unlock()
 	}
@@ -173,7 +178,7 @@ func TestShutdownAnswersWaiting(t *testing.T) {
 		_, err := at.Propose(context.Background(), command.TypeAddScope, "root", []byte("x"))
 		done <- err
 	}()
-	eventually(t, func() bool { c, _ := at.queue.size(); return c == 1 }, "it is not queued")
+	eventually(t, func() bool { return at.queue.all.load().commands == 1 }, "it is not queued")
 	f.close(at)
 	require.Equal(t, command.CodeNotReady, CodeOf(<-done))
 	_, err := proposeFor(at, time.Second, "x")

@@ -10,18 +10,6 @@ import (
 )
 
 const (
-	// Commands stand when their answers take standingAge and more. Where that has gone on for standingTime, only so many new ones are
-	// taken in as keep the log busy: what stands makes every answer late and none of them sooner. A burst or a stall of the disk is
-	// shorter than that. It ends when nothing stands and nothing was refused for standingTime, or when nothing has stood for shortTime, to
-	// see whether all could be taken in; where it could not, that shows soon.
-	standingAge   = 150 * time.Millisecond
-	standingTime  = 500 * time.Millisecond
-	standingAgain = 100 * time.Millisecond // instead of standingTime, up to shortTime after the last time
-	shortTime     = 10 * time.Second
-	// So much may wait in any case; standingFew commands of any size, since few large ones are late without any overload.
-	standingCommands = 512
-	standingBytes    = 1 << 20
-	standingFew      = 4
 	// leaderPause is how long a node takes no commands in after the leader has refused some of it because its queue stands.
 	leaderPause = 50 * time.Millisecond
 	// A group of so much is worth a log entry of its own beside the one in flight.
@@ -41,17 +29,23 @@ type queue struct {
 	turn  int     // the lane that is next
 	count int     // of what waits
 	bytes int
-	since time.Time // when answers began to be late, zero where they are not
-	late  time.Time // when the last late answer came
-	stood time.Time // when commands were last seen to stand
-	// short is until when no more is taken in than may wait in any case.
-	short time.Time
+	limit limiter // of own proposals
 	// refused is when the leader last refused proposals of this node because its own queue was full.
 	refused time.Time
 
-	// Not under mu: they go down while a proposal's own lock is held, and that one may be taken under mu.
-	unfinished, unfinishedBytes atomic.Int64
+	all, own unfinished // proposals, and those of this node's clients alone
 }
+
+// unfinished counts proposals that are not finished. Not under the queue's mu: it goes down while a proposal's own lock is held, and that
+// one may be taken under mu.
+type unfinished struct{ commands, bytes atomic.Int64 }
+
+func (u *unfinished) add(p *proposal, times int) {
+	u.commands.Add(int64(times))
+	u.bytes.Add(int64(times * p.size))
+}
+
+func (u *unfinished) load() load { return load{int(u.commands.Load()), int(u.bytes.Load())} }
 
 // lane holds the proposals of one node, which take turns with those of the others.
 type lane struct {
@@ -61,17 +55,9 @@ type lane struct {
 
 func newQueue(maxCommands, maxBytes int) *queue {
 	return &queue{
-		maxCommands: maxCommands, maxBytes: maxBytes, lanes: []*lane{{}},
+		maxCommands: maxCommands, maxBytes: maxBytes, lanes: []*lane{{}}, limit: limiter{most: float64(maxCommands)},
 		wake: make(chan struct{}, 1), filled: make(chan struct{}, 1),
 	}
-}
-
-// load is an amount of commands.
-type load struct{ commands, bytes int }
-
-// tooMuch reports whether it is more than may wait in any case.
-func (l load) tooMuch() bool {
-	return l.commands >= standingCommands || (l.commands >= standingFew && l.bytes >= standingBytes)
 }
 
 // admit returns the CodeQueueFull error that a new proposal of this node would meet, nil where it would be taken in. coming is on its way
@@ -84,21 +70,17 @@ func (q *queue) admit(coming load) *Error {
 
 // refusal returns why a proposal of this size is not taken in, nil where it is. q.mu is held.
 func (q *queue) refusal(now time.Time, size int, coming load, forwarded bool) *Error {
-	if q.stands(now) {
-		q.stood, q.short = now, now.Add(standingTime)
-	}
 	// A single command is taken in at any size while nothing else is there.
-	commands, bytes := q.size()
+	all, own := q.all.load(), q.own.load()
 	switch {
-	case commands >= q.maxCommands || (commands > 0 && bytes+size > q.maxBytes):
-		return errorf(command.CodeQueueFull, "%d commands of %d bytes are waiting", commands, bytes)
-	case now.Before(q.short) && (load{commands + coming.commands, bytes + coming.bytes}).tooMuch():
-		if now.Sub(q.stood) < shortTime {
-			q.short = now.Add(standingTime)
-		}
-		return errorf(command.CodeQueueFull, "more is asked of the cluster than it does: %d commands of %d bytes are waiting", commands, bytes)
-	case !forwarded && now.Sub(q.refused) < leaderPause:
+	case all.commands >= q.maxCommands || (all.commands > 0 && all.bytes+size > q.maxBytes):
+		return errorf(command.CodeQueueFull, "%d commands of %d bytes are waiting", all.commands, all.bytes)
+	case forwarded:
+		return nil
+	case now.Sub(q.refused) < leaderPause:
 		return errorf(command.CodeQueueFull, "more is asked of the cluster than it does: the leader takes no commands in")
+	case q.limit.refuses(now, load{own.commands + coming.commands, own.bytes + coming.bytes}):
+		return errorf(command.CodeQueueFull, "more is asked of the cluster than it does: %d commands of %d bytes are waiting", own.commands, own.bytes)
 	}
 	return nil
 }
@@ -118,8 +100,10 @@ func (q *queue) add(p *proposal) *Error {
 	if err := q.refusal(p.added, p.size, load{}, p.forwarded); err != nil {
 		return err
 	}
-	q.unfinished.Add(1)
-	q.unfinishedBytes.Add(int64(p.size))
+	q.all.add(p, 1)
+	if !p.forwarded {
+		q.own.add(p, 1)
+	}
 	p.onFinish = q.release
 	l := q.laneOf(p)
 	if len(l.list) > 2*q.maxCommands { // given up while nothing could be sent
@@ -134,20 +118,11 @@ func (q *queue) add(p *proposal) *Error {
 	return nil
 }
 
-// stands reports whether answers have been late for too long, and still are.
-func (q *queue) stands(now time.Time) bool {
-	long := standingTime
-	if now.Sub(q.short) < shortTime {
-		long = standingAgain
-	}
-	return !q.since.IsZero() && now.Sub(q.since) > long && now.Sub(q.late) < standingTime
-}
-
-// relax forgets that proposals stood: nothing could be sent, whoever would have asked for how much.
+// relax ends the limit of own proposals: nothing could be sent, whoever would have asked for how much.
 func (q *queue) relax() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.since, q.short = time.Time{}, time.Time{}
+	q.limit.forget()
 }
 
 // answered takes note of how long the oldest of a group has waited for its answer.
@@ -164,14 +139,7 @@ func (q *queue) answered(ps []*proposal) {
 			oldest = p.added
 		}
 	}
-	if now.Sub(oldest) < standingAge {
-		q.since = time.Time{}
-		return
-	}
-	if q.since.IsZero() || now.Sub(q.late) >= standingTime {
-		q.since = now
-	}
-	q.late = now
+	q.limit.answered(now, now.Sub(oldest))
 }
 
 // laneOf returns the lane of a proposal, a new one where its node has none.
@@ -214,8 +182,10 @@ func (q *queue) worthEntry() bool {
 }
 
 func (q *queue) release(p *proposal) {
-	q.unfinished.Add(-1)
-	q.unfinishedBytes.Add(int64(-p.size))
+	q.all.add(p, -1)
+	if !p.forwarded {
+		q.own.add(p, -1)
+	}
 }
 
 // again puts own proposals back to the front.
@@ -290,9 +260,4 @@ func (q *queue) takeForwarded() (taken []*proposal) {
 	}
 	q.lanes = q.lanes[:1]
 	return taken
-}
-
-// size returns the commands and bytes that are not finished.
-func (q *queue) size() (commands, bytes int) {
-	return int(q.unfinished.Load()), int(q.unfinishedBytes.Load())
 }

@@ -40,89 +40,71 @@ func TestNodesTakeTurns(t *testing.T) {
 	require.Zero(t, q.count+q.bytes)
 }
 
-// answeredAfter answers one proposal that was added so long ago.
-func answeredAfter(t *testing.T, q *queue, wait time.Duration) {
-	t.Helper()
-	p := ownProposal(t, q, 10)
-	p.added = time.Now().Add(-wait)
-	q.answered([]*proposal{p})
+// overload makes answers to a queue's proposals late for long.
+func overload(q *queue) {
+	now := time.Now()
+	q.limit.answered(now, 1)
+	for q.limit.commands == 0 || q.limit.commands > leastCommands {
+		now = now.Add(stepTime)
+		q.limit.answered(now, 2*lateAge)
+	}
 }
 
-// Late answers, once they have been late for a while, make new commands be refused beyond those that may wait in any case, until answers
-// have not been late for as long.
-func TestStandingQueueRefuses(t *testing.T) {
+// Under overload this node's clients meet the limit, and with them the bodies that are still to become commands; other nodes limit theirs
+// themselves.
+func TestOverloadedQueueRefuses(t *testing.T) {
 	q := newQueue(10000, 1<<30)
-	for range standingCommands {
+	for range leastCommands {
+		forwardedProposal(t, q, 1)
 		ownProposal(t, q, 10)
 	}
 	late := func() *Error {
 		return q.add(newProposal(t.Context(), command.Command{Payload: make([]byte, 10)}))
 	}
-	require.Nil(t, late(), "nothing has stood yet")
-	answeredAfter(t, q, 2*standingAge)
-	require.Nil(t, late(), "it has not stood for long")
-	q.since = q.since.Add(-2 * standingTime)
+	require.Nil(t, late(), "nothing is late yet")
+	overload(q)
 	require.Equal(t, command.CodeQueueFull, late().Code)
 	require.Equal(t, command.CodeQueueFull, q.admit(load{}).Code)
+	forwardedProposal(t, q, 1)
 	q.relax()
 	require.Nil(t, late(), "no leader: waiting is nobody's fault")
 	require.Nil(t, q.admit(load{}))
-	answeredAfter(t, q, 2*standingAge)
-	q.since = q.since.Add(-2 * standingTime)
-	require.Equal(t, command.CodeQueueFull, late().Code)
-	q.answered([]*proposal{{added: time.Now()}})
-	require.Equal(t, command.CodeQueueFull, late().Code, "the last answer was not late, but that was only now")
-	q.short = q.short.Add(-2 * standingTime)
-	require.Nil(t, late(), "and none has been since")
-	answeredAfter(t, q, 2*standingAge)
-	q.since = q.since.Add(-2 * standingAgain)
-	require.Equal(t, command.CodeQueueFull, late().Code, "the second time shows soon")
+
+	q = newQueue(10000, 1<<30)
+	for range leastCommands {
+		forwardedProposal(t, q, 1)
+	}
+	require.Nil(t, q.admit(load{leastCommands, 0}), "nothing is late yet")
+	overload(q)
+	require.Equal(t, command.CodeQueueFull, q.admit(load{leastCommands, 0}).Code)
+	require.Equal(t, command.CodeQueueFull, q.admit(load{fewCommands, leastCommands * commandBytes}).Code)
+	require.Nil(t, q.admit(load{leastCommands - 1, 0}))
 }
 
-// While more is asked for, it is refused, but in the end it is tried whether it could be taken in.
-func TestRefusingGoesOnWhileMoreComes(t *testing.T) {
-	q := newQueue(10000, 1<<30)
-	answeredAfter(t, q, 2*standingAge)
-	q.since = q.since.Add(-2 * standingTime)
-	require.NotNil(t, q.admit(load{standingFew, standingBytes}))
-	q.since, q.short = time.Time{}, time.Now().Add(standingTime/100)
-	require.NotNil(t, q.admit(load{standingFew, standingBytes}))
-	require.Greater(t, time.Until(q.short), standingTime/2, "what was refused extends it")
-	q.stood, q.short = q.stood.Add(-2*shortTime), time.Now().Add(standingTime/2)
-	require.NotNil(t, q.admit(load{standingFew, standingBytes}))
-	require.Less(t, time.Until(q.short), standingTime/2, "but not for ever")
-}
-
-// Under overload a body that is being read takes the room of the command that it will be.
-func TestBodiesTakeRoomInAShortQueue(t *testing.T) {
-	q := newQueue(10000, 1<<30)
-	ownProposal(t, q, 10)
-	require.Nil(t, q.admit(load{standingFew, standingBytes}), "nothing stands")
-	answeredAfter(t, q, 2*standingAge)
-	q.since = q.since.Add(-2 * standingTime)
-	require.Equal(t, command.CodeQueueFull, q.admit(load{standingFew, standingBytes}).Code)
-	require.Nil(t, q.admit(load{standingFew, standingBytes / 2}))
-}
-
-// Few large commands are late by themselves: they are no overload.
-func TestFewLargeCommandsMayStand(t *testing.T) {
-	q := newQueue(10000, 1<<30)
-	answeredAfter(t, q, 2*standingAge) // stays unfinished
-	q.since = q.since.Add(-2 * standingTime)
-	require.Nil(t, q.admit(load{standingFew - 2, 10 * standingBytes}))
-	require.Equal(t, command.CodeQueueFull, q.admit(load{standingFew - 1, 10 * standingBytes}).Code)
-	require.Nil(t, q.admit(load{standingFew - 1, standingBytes / 2}))
+// What is answered leaves the account of its kind.
+func TestFinishedProposalsAreNotOnTheWay(t *testing.T) {
+	q := newQueue(10, 1<<20)
+	own, other := ownProposal(t, q, 10), forwardedProposal(t, q, 1)
+	require.Equal(t, load{2, own.size + other.size}, q.all.load())
+	require.Equal(t, load{1, own.size}, q.own.load())
+	for _, p := range []*proposal{other, own} {
+		require.Equal(t, load{1, own.size}, q.own.load())
+		p.mu.Lock()
+		p.finish(command.Result{}, nil)
+		p.mu.Unlock()
+	}
+	require.Zero(t, q.own.load())
+	require.Zero(t, q.all.load())
 }
 
 // What the leader refuses at once says nothing of how long answers take.
 func TestRefusalsAreNoAnswers(t *testing.T) {
 	q := newQueue(10000, 1<<30)
-	answeredAfter(t, q, 2*standingAge)
-	soon := &proposal{added: time.Now()}
+	soon := &proposal{added: time.Now().Add(-time.Millisecond)}
 	q.answered(done([]*proposal{soon}, []proposed{{err: errorf(command.CodeQueueFull, "full")}}))
-	require.False(t, q.since.IsZero(), "answers are late still")
+	require.Zero(t, q.limit.fastest)
 	q.answered(done([]*proposal{soon}, []proposed{{}}))
-	require.True(t, q.since.IsZero())
+	require.NotZero(t, q.limit.fastest)
 }
 
 // What the leader has no room for is refused where it comes in, for a moment; what is there already goes its way.
@@ -135,21 +117,4 @@ func TestNodePausesWhenTheLeaderRefuses(t *testing.T) {
 	q.refused = q.refused.Add(-leaderPause)
 	require.Nil(t, q.admit(load{}))
 	ownProposal(t, q, 10)
-}
-
-func TestFewCommandsMayStand(t *testing.T) {
-	q := newQueue(10000, 1<<30)
-	answeredAfter(t, q, 2*standingAge)
-	q.since = q.since.Add(-2 * standingTime)
-	ownProposal(t, q, 10)
-}
-
-// What stood is over when no answer has been late for a while: the next burst is not refused for it.
-func TestStandingEndsWithoutLateAnswers(t *testing.T) {
-	q := newQueue(10000, 1<<30)
-	answeredAfter(t, q, 2*standingAge)
-	q.since, q.late = q.since.Add(-3*standingTime), q.late.Add(-2*standingTime)
-	require.False(t, q.stands(time.Now()))
-	answeredAfter(t, q, 2*standingAge)
-	require.False(t, q.stands(time.Now()), "it is another time that begins")
 }

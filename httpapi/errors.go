@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
@@ -236,7 +237,7 @@ func (s *Server) hold(c *gin.Context) {
 	if s.held.Add(1) > int64(s.limits.Connections/4) {
 		return
 	}
-	pause := time.NewTimer(s.limits.Refusal)
+	pause := time.NewTimer(s.limits.Refusal/2 + rand.N(s.limits.Refusal))
 	defer pause.Stop()
 	select {
 	case <-pause.C:

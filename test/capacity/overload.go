@@ -32,7 +32,7 @@ func closedClients(workload string) int {
 
 // lateness is how late a request may begin: what no client was free for by then is not sent, else latencies would be those of a queue
 // within the generator.
-const lateness = 100 * time.Millisecond
+const lateness = 10 * time.Millisecond
 
 // overloadReport is what is written as JSON.
 type overloadReport struct {

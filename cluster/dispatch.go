@@ -37,9 +37,10 @@ func (d *dispatcher) step() {
 	n := d.n
 	v := n.views.get()
 	s := n.session.Load()
-	if d.epoch != v.epoch { // a new leader does not inherit the waits that the old one has earned
+	if d.epoch != v.epoch { // a new leader does not inherit the waits that the old one has earned, nor its speed
 		d.epoch = v.epoch
 		d.failures.Store(0)
+		n.queue.newLeader()
 	}
 	slots := d.remote
 	switch {

@@ -3,67 +3,90 @@ package cluster
 import "time"
 
 const (
-	// An answer is late when it takes lateAge and more, and lateTimes as long as the fastest that was seen of late: between far sites or
-	// on slow disks every answer takes long.
+	// The answers of a step are late when the soonest of them took lateAge and more, and lateTimes as long as the fastest that was seen of
+	// late: between far sites or on slow disks every answer takes long.
+	stepTime  = 100 * time.Millisecond
 	lateAge   = 10 * time.Millisecond
-	lateTimes = 3
+	lateTimes = 4
 	// fastestTime is how long a fastest answer counts, to twice as long.
 	fastestTime = time.Minute
-	// Every stepTime the limit changes: it becomes lessTimes of itself when all answers were late, and more by moreCommands when one was
-	// not. A stall that is shorter than some of these steps changes nothing that is felt.
-	stepTime     = 100 * time.Millisecond
+	// A limit begins after lateSteps on end: a burst or a stall of the disk is shorter.
+	lateSteps = 5
+	// After each step the limit is lessTimes of itself where answers were late, and else more by moreCommands and moreBytes.
 	lessTimes    = 0.8
 	moreCommands = 16
+	moreBytes    = 48 << 10
 	// calmTime without a late answer or a refusal ends the limit.
 	calmTime = time.Second
-	// The least that a limit lets be on the way: fewCommands of any size, since few large ones are late without any overload, and
-	// leastCommands of commandBytes each. They keep the log busy.
-	fewCommands   = 4
+	// No limit is lower than leastCommands and leastBytes, which keep the log busy, nor than fewCommands of any size, since large ones are
+	// late without any overload.
 	leastCommands = 128
-	commandBytes  = 3 << 10
+	leastBytes    = 384 << 10
+	fewCommands   = 6
 )
 
 // load is an amount of commands.
 type load struct{ commands, bytes int }
 
+func (l load) plus(m load) load { return load{l.commands + m.commands, l.bytes + m.bytes} }
+
+func (l load) less() load {
+	return load{max(int(lessTimes*float64(l.commands)), leastCommands), max(int(lessTimes*float64(l.bytes)), leastBytes)}
+}
+
+// reaches reports whether a command is one too many beside this load.
+func (l load) reaches(limit load) bool {
+	return l.commands >= limit.commands || (l.commands >= fewCommands && l.bytes >= limit.bytes)
+}
+
 // limiter bounds what this node's own clients may have on the way, so that under overload the answers to what is taken in are not late: what
-// waits behind more than keeps the log busy makes every answer late and none sooner. The bound goes down by a factor while answers are late
-// and up by a constant while they are not, as a window of TCP does (Chiu and Jain, Analysis of the increase and decrease algorithms, 1989), so
-// it finds by itself what this cluster can do for this node.
+// waits behind more than keeps the log busy makes every answer late and few of them sooner. The limit goes down by a factor while answers are
+// late and up by a constant while they are not, as a window of TCP does (Chiu and Jain, Analysis of the increase and decrease algorithms for
+// congestion avoidance, 1989), so it follows what the cluster does for this node.
 type limiter struct {
-	most     float64   // commands, where a limit begins
-	commands float64   // the limit, 0 for none; it is commandBytes times as many bytes
-	hot      time.Time // when there last was a step down or a refusal
+	limit load      // the zero value where there is none
+	hot   time.Time // when the limit last went down or refused something
 
 	began   time.Time     // of this step
 	soonest time.Duration // of its answers, 0 for none yet
+	late    int           // steps on end with late answers
 
 	period          time.Time     // when this period of fastestTime began
 	fastest, before time.Duration // of its answers and of those in the period before, 0 for none
 }
 
-// answered takes note of an answer that took so long.
-func (l *limiter) answered(now time.Time, took time.Duration) {
-	if now.Sub(l.period) >= fastestTime {
-		l.period, l.before, l.fastest = now, l.fastest, 0
-	}
-	l.fastest = sooner(l.fastest, took)
+// answered takes note of an answer that took so long. onTheWay is what this node's clients have on the way.
+func (l *limiter) answered(now time.Time, took time.Duration, onTheWay load) {
+	l.learn(now, took)
 	l.soonest = sooner(l.soonest, took)
 	if now.Sub(l.began) < stepTime {
 		return
 	}
 	late := l.soonest >= max(lateAge, lateTimes*sooner(l.before, l.fastest))
-	l.began, l.soonest = now, 0
-	switch {
-	case late:
-		if l.commands == 0 {
-			l.commands = l.most
-		}
-		l.commands = max(l.commands*lessTimes, leastCommands)
-		l.hot = now
-	case l.commands > 0:
-		l.commands = min(l.commands+moreCommands, l.most)
+	l.began, l.soonest, l.late = now, 0, l.late+1
+	if !late {
+		l.late = 0
 	}
+	switch {
+	case l.limited() && late:
+		l.limit, l.hot = l.limit.less(), now
+	case l.limited():
+		l.limit = l.limit.plus(load{moreCommands, moreBytes})
+	case l.late >= lateSteps && onTheWay.reaches(load{leastCommands, leastBytes}):
+		l.limit, l.hot = onTheWay.less(), now
+	}
+}
+
+// learn remembers the fastest answers. Those under a limit show no new ones, for they may all have waited.
+func (l *limiter) learn(now time.Time, took time.Duration) {
+	switch age := now.Sub(l.period); {
+	case l.limited():
+	case age >= 2*fastestTime:
+		l.period, l.before, l.fastest = now, 0, 0
+	case age >= fastestTime:
+		l.period, l.before, l.fastest = now, l.fastest, 0
+	}
+	l.fastest = sooner(l.fastest, took)
 }
 
 // sooner returns the smaller of two times, of which 0 is none.
@@ -74,18 +97,22 @@ func sooner(a, b time.Duration) time.Duration {
 	return a
 }
 
-// refuses reports whether a command is one too many beside those that are on the way.
-func (l *limiter) refuses(now time.Time, onTheWay load) bool {
+// refuses reports whether a command is one too many beside those that are on the way and the requests that are coming to be commands. Only
+// commands on the way prolong the limit: the answers to them end it, while a body may take any time to come.
+func (l *limiter) refuses(now time.Time, onTheWay, coming load) bool {
 	if now.Sub(l.hot) >= calmTime {
-		l.commands = 0
+		l.limit = load{}
 	}
-	many := float64(onTheWay.commands) >= l.commands || float64(onTheWay.bytes) >= l.commands*commandBytes
-	if l.commands == 0 || onTheWay.commands < fewCommands || !many {
+	if !l.limited() || !onTheWay.plus(coming).reaches(l.limit) {
 		return false
 	}
-	l.hot = now
+	if onTheWay.commands >= fewCommands {
+		l.hot = now
+	}
 	return true
 }
 
+func (l *limiter) limited() bool { return l.limit != load{} }
+
 // forget ends the limit: answers were late for another reason.
-func (l *limiter) forget() { l.commands = 0 }
+func (l *limiter) forget() { l.limit, l.late = load{}, 0 }

@@ -88,7 +88,7 @@ func TestLatenessAndRefusalsAreNoted(t *testing.T) {
 	eventually(t, waiting(2), "the commands do not arrive")
 	for _, m := range []*member{leader, follower} {
 		m.queue.mu.Lock()
-		m.queue.limit = limiter{most: 4, period: time.Now(), fastest: time.Millisecond}
+		m.queue.limit = limiter{period: time.Now(), fastest: time.Millisecond, late: lateSteps}
 		m.queue.mu.Unlock()
 	}
 	<-time.After(lateAge)
@@ -96,7 +96,7 @@ func TestLatenessAndRefusalsAreNoted(t *testing.T) {
 	all.Wait()
 	for _, m := range []*member{leader, follower} {
 		m.queue.mu.Lock()
-		require.NotZero(t, m.queue.limit.commands, m.cfg.NodeID)
+		require.Greater(t, m.queue.limit.late, lateSteps, m.cfg.NodeID)
 		require.True(t, m.queue.refused.IsZero(), m.cfg.NodeID)
 		m.queue.mu.Unlock()
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// leaderPause is how long a node takes no commands in after the leader has refused some of it because its queue stands.
+	// leaderPause is how long a node takes no commands in after the leader has refused some of it because its queue is full.
 	leaderPause = 50 * time.Millisecond
 	// A group of so much is worth a log entry of its own beside the one in flight.
 	worthCommands = 32
@@ -55,7 +55,7 @@ type lane struct {
 
 func newQueue(maxCommands, maxBytes int) *queue {
 	return &queue{
-		maxCommands: maxCommands, maxBytes: maxBytes, lanes: []*lane{{}}, limit: limiter{most: float64(maxCommands)},
+		maxCommands: maxCommands, maxBytes: maxBytes, lanes: []*lane{{}},
 		wake: make(chan struct{}, 1), filled: make(chan struct{}, 1),
 	}
 }
@@ -79,8 +79,9 @@ func (q *queue) refusal(now time.Time, size int, coming load, forwarded bool) *E
 		return nil
 	case now.Sub(q.refused) < leaderPause:
 		return errorf(command.CodeQueueFull, "more is asked of the cluster than it does: the leader takes no commands in")
-	case q.limit.refuses(now, load{own.commands + coming.commands, own.bytes + coming.bytes}):
-		return errorf(command.CodeQueueFull, "more is asked of the cluster than it does: %d commands of %d bytes are waiting", own.commands, own.bytes)
+	case q.limit.refuses(now, own, coming):
+		sum := own.plus(coming)
+		return errorf(command.CodeQueueFull, "more is asked of the cluster than it does: %d commands of %d bytes are waiting", sum.commands, sum.bytes)
 	}
 	return nil
 }
@@ -125,6 +126,13 @@ func (q *queue) relax() {
 	q.limit.forget()
 }
 
+// newLeader forgets how fast the leader before answered.
+func (q *queue) newLeader() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.limit = limiter{}
+}
+
 // answered takes note of how long the oldest of a group has waited for its answer.
 func (q *queue) answered(ps []*proposal) {
 	if len(ps) == 0 {
@@ -139,7 +147,7 @@ func (q *queue) answered(ps []*proposal) {
 			oldest = p.added
 		}
 	}
-	q.limit.answered(now, now.Sub(oldest))
+	q.limit.answered(now, now.Sub(oldest), q.own.load())
 }
 
 // laneOf returns the lane of a proposal, a new one where its node has none.

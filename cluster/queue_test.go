@@ -43,10 +43,10 @@ func TestNodesTakeTurns(t *testing.T) {
 // overload makes answers to a queue's proposals late for long.
 func overload(q *queue) {
 	now := time.Now()
-	q.limit.answered(now, 1)
-	for q.limit.commands == 0 || q.limit.commands > leastCommands {
+	q.limit.answered(now, 1, load{})
+	for range 100 {
 		now = now.Add(stepTime)
-		q.limit.answered(now, 2*lateAge)
+		q.limit.answered(now, 2*lateAge, load{leastCommands, leastBytes})
 	}
 }
 
@@ -77,8 +77,12 @@ func TestOverloadedQueueRefuses(t *testing.T) {
 	require.Nil(t, q.admit(load{leastCommands, 0}), "nothing is late yet")
 	overload(q)
 	require.Equal(t, command.CodeQueueFull, q.admit(load{leastCommands, 0}).Code)
-	require.Equal(t, command.CodeQueueFull, q.admit(load{fewCommands, leastCommands * commandBytes}).Code)
+	require.Equal(t, command.CodeQueueFull, q.admit(load{fewCommands, leastBytes}).Code)
 	require.Nil(t, q.admit(load{leastCommands - 1, 0}))
+	ownProposal(t, q, 10)
+	require.Equal(t, command.CodeQueueFull, q.admit(load{leastCommands - 1, 0}).Code, "both count")
+	q.newLeader()
+	require.Nil(t, q.admit(load{leastCommands, 0}))
 }
 
 // What is answered leaves the account of its kind.

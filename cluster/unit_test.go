@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -124,10 +125,9 @@ func TestProposalOutcomes(t *testing.T) {
 			send(p, s)
 			return p.bounced(true, errorf(command.CodeTooLarge, "big"))
 		}, command.CodeTooLarge, false},
-		"forwarded, leadership lost": {func(p *proposal, s *session) bool { p.forwarded = true; send(p, s); return p.bounced(false, notLeader) }, command.CodeUnknownOutcome, false},
-		"forwarded, not leader":      {func(p *proposal, s *session) bool { p.forwarded = true; send(p, s); return p.bounced(true, notLeader) }, command.CodeNotLeader, false},
+		"forwarded, leadership lost": {func(p *proposal, s *session) bool { send(p, s); return p.bounced(false, notLeader) }, command.CodeUnknownOutcome, false},
+		"forwarded, not leader":      {func(p *proposal, s *session) bool { send(p, s); return p.bounced(true, notLeader) }, command.CodeNotLeader, false},
 		"forwarded, session unknown": {func(p *proposal, s *session) bool {
-			p.forwarded = true
 			send(p, s)
 			a, _ := p.answered(command.Result{Code: command.CodeSessionUnknown})
 			return a
@@ -138,7 +138,11 @@ func TestProposalOutcomes(t *testing.T) {
 			q := newQueue(10, 1<<20)
 			s, err := newSession()
 			require.NoError(t, err)
-			p := ownProposal(t, q, 10)
+			propose := ownProposal
+			if strings.HasPrefix(name, "forwarded") {
+				propose = func(t *testing.T, q *queue, _ int) *proposal { return forwardedProposal(t, q, 1) }
+			}
+			p := propose(t, q, 10)
 			require.Equal(t, c.on, c.do(p, s))
 			require.Equal(t, c.on, !p.over())
 			if c.on {
@@ -151,6 +155,7 @@ func TestProposalOutcomes(t *testing.T) {
 			require.Equal(t, c.want, failure.Code, failure.Message)
 			require.Equal(t, s.next, s.lowestOpen(), "its number is still open")
 			require.Zero(t, q.all.load(), "it still counts")
+			require.Zero(t, q.own.load(), "it still counts")
 		})
 	}
 }

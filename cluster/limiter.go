@@ -3,20 +3,22 @@ package cluster
 import "time"
 
 const (
-	// The answers of a step are late when the soonest of them took lateAge and more, and lateTimes as long as the fastest that was seen of
-	// late: between far sites or on slow disks every answer takes long.
+	// The answers of a step, which is stepTime and lasts to the next answer, are late when the soonest of them took lateAge and more, and
+	// lateTimes as long as the fastest that was seen of late: between far sites or on slow disks every answer takes long. What took
+	// lateMost is late in any case.
 	stepTime  = 100 * time.Millisecond
 	lateAge   = 10 * time.Millisecond
 	lateTimes = 4
-	// fastestTime is how long a fastest answer counts, to twice as long.
+	lateMost  = 500 * time.Millisecond
+	// fastestTime is how long a fastest answer counts, to twice as long, and for as long as much is on the way.
 	fastestTime = time.Minute
-	// A limit begins after lateSteps on end: a burst or a stall of the disk is shorter.
+	// A limit begins after lateSteps on end, none of them longer than calmTime: a burst or a stall of the disk is shorter.
 	lateSteps = 5
 	// After each step the limit is lessTimes of itself where answers were late, and else more by moreCommands and moreBytes.
 	lessTimes    = 0.8
 	moreCommands = 16
 	moreBytes    = 48 << 10
-	// calmTime without a late answer or a refusal ends the limit.
+	// calmTime without a late step or a refusal ends the limit.
 	calmTime = time.Second
 	// No limit is lower than leastCommands and leastBytes, which keep the log busy, nor than fewCommands of any size, since large ones are
 	// late without any overload.
@@ -42,7 +44,7 @@ func (l load) reaches(limit load) bool {
 // limiter bounds what this node's own clients may have on the way, so that under overload the answers to what is taken in are not late: what
 // waits behind more than keeps the log busy makes every answer late and few of them sooner. The limit goes down by a factor while answers are
 // late and up by a constant while they are not, as a window of TCP does (Chiu and Jain, Analysis of the increase and decrease algorithms for
-// congestion avoidance, 1989), so it follows what the cluster does for this node.
+// congestion avoidance, 1989).
 type limiter struct {
 	limit load      // the zero value where there is none
 	hot   time.Time // when the limit last went down or refused something
@@ -55,32 +57,41 @@ type limiter struct {
 	fastest, before time.Duration // of its answers and of those in the period before, 0 for none
 }
 
-// answered takes note of an answer that took so long. onTheWay is what this node's clients have on the way.
+// answered takes note of an answer that took so long. onTheWay is what this node's clients have on the way: with less than the least limit
+// they have no part in an overload, and with less than twice as much they begin no limit.
 func (l *limiter) answered(now time.Time, took time.Duration, onTheWay load) {
-	l.learn(now, took)
+	least := load{leastCommands, leastBytes}
+	l.learn(now, took, onTheWay.reaches(least))
 	l.soonest = sooner(l.soonest, took)
-	if now.Sub(l.began) < stepTime {
+	step := now.Sub(l.began)
+	if step < stepTime {
 		return
 	}
-	late := l.soonest >= max(lateAge, lateTimes*sooner(l.before, l.fastest))
+	late := l.soonest >= min(max(lateAge, lateTimes*sooner(l.before, l.fastest)), lateMost)
 	l.began, l.soonest, l.late = now, 0, l.late+1
-	if !late {
+	switch {
+	case !late:
 		l.late = 0
+	case step >= calmTime:
+		l.late = 1
 	}
 	switch {
 	case l.limited() && late:
-		l.limit, l.hot = l.limit.less(), now
+		l.limit = l.limit.less()
+		if onTheWay.reaches(least) {
+			l.hot = now
+		}
 	case l.limited():
 		l.limit = l.limit.plus(load{moreCommands, moreBytes})
-	case l.late >= lateSteps && onTheWay.reaches(load{leastCommands, leastBytes}):
+	case l.late >= lateSteps && onTheWay.reaches(least.plus(least)):
 		l.limit, l.hot = onTheWay.less(), now
 	}
 }
 
-// learn remembers the fastest answers. Those under a limit show no new ones, for they may all have waited.
-func (l *limiter) learn(now time.Time, took time.Duration) {
+// learn remembers the fastest answers. While much is on the way none is forgotten, for all that come may have waited.
+func (l *limiter) learn(now time.Time, took time.Duration, much bool) {
 	switch age := now.Sub(l.period); {
-	case l.limited():
+	case much || l.limited():
 	case age >= 2*fastestTime:
 		l.period, l.before, l.fastest = now, 0, 0
 	case age >= fastestTime:

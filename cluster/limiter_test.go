@@ -18,8 +18,9 @@ const soonEnough, tooLate = lateAge / 8, 2 * lateAge
 
 // newLimited has seen how fast answers can be.
 func newLimited() *limited {
-	l := &limited{now: time.Unix(1, 0), onTheWay: load{1000, 1 << 20}}
+	l := &limited{now: time.Unix(1, 0)}
 	l.answers(soonEnough, 1)
+	l.onTheWay = load{1000, 1 << 20}
 	return l
 }
 
@@ -60,12 +61,32 @@ func TestLateAnswersLimit(t *testing.T) {
 
 // Where this node's clients have little on the way, it is not they who make answers late.
 func TestLittleOnTheWayIsNotLimited(t *testing.T) {
-	for _, little := range []load{{leastCommands - 1, 0}, {fewCommands - 1, 1 << 30}, {fewCommands, leastBytes - 1}} {
+	for _, little := range []load{{2*leastCommands - 1, 0}, {fewCommands - 1, 1 << 30}, {fewCommands, 2*leastBytes - 1}} {
 		l := newLimited()
 		l.onTheWay = little
 		l.lowest()
 		require.True(t, l.passes(1000, 1<<30))
 	}
+	l := newLimited()
+	l.lowest()
+	l.onTheWay = load{leastCommands - 1, leastBytes - 1}
+	l.answers(tooLate, int(calmTime/stepTime))
+	require.True(t, l.passes(1000, 1<<30), "others keep answers late")
+}
+
+// Late answers that are seconds apart do not add up.
+func TestRareLateAnswersAreNoOverload(t *testing.T) {
+	l := newLimited()
+	for range 2 * lateSteps {
+		l.now = l.now.Add(calmTime)
+		l.answers(tooLate, 1)
+	}
+	require.True(t, l.passes(8191, 0))
+	l.lowest()
+	l.now = l.now.Add(time.Hour)
+	require.True(t, l.passes(8191, 0))
+	l.answers(tooLate, lateSteps-1)
+	require.True(t, l.passes(8191, 0))
 }
 
 // While answers are in time more is let on the way, until they are late again.
@@ -121,33 +142,56 @@ func TestSoonestAnswerOfAStepDecides(t *testing.T) {
 	require.True(t, l.passes(8191, 0))
 }
 
-// Where each answer takes long, by the distance of the sites or by the disk, that is no overload, and a node that was fast once learns it.
+// Where each answer takes long, by the distance of the sites or by the disk, that is no overload.
 func TestSlowClusterIsNotLimited(t *testing.T) {
+	const slow = lateMost / lateTimes / 2
 	l := &limited{now: time.Unix(1, 0), onTheWay: load{1000, 0}}
-	l.answers(20*lateAge, 100)
-	l.answers(20*lateAge*lateTimes-1, 100)
+	l.answers(slow, 100)
+	l.answers(slow*lateTimes-1, 100)
 	require.True(t, l.passes(8191, 0))
-	l.answers(20*lateAge*lateTimes, 100)
+	l.answers(slow*lateTimes, 100)
 	require.False(t, l.passes(8191, 0))
 
-	for _, steps := range []int{2 * int(fastestTime/stepTime), 1} {
-		l = newLimited()
-		l.onTheWay = load{1, 1}
-		l.answers(tooLate, steps)
-		l.now = l.now.Add(2 * fastestTime)
-		l.answers(tooLate, 1)
-		l.onTheWay = load{1000, 0}
-		l.lowest()
-		require.True(t, l.passes(8191, 0))
+	l = &limited{now: time.Unix(1, 0), onTheWay: load{1000, 0}}
+	l.answers(lateMost, 100)
+	require.False(t, l.passes(8191, 0), "but there are bounds")
+}
+
+// A node that was fast once learns that it is slow now, when it sees answers to little.
+func TestFastestAnswerIsForgotten(t *testing.T) {
+	minute := int(fastestTime / stepTime)
+	for name, c := range map[string]struct {
+		pass    func(*limited)
+		limited bool
+	}{
+		"one period":  {func(l *limited) { l.answers(tooLate, minute+1) }, true},
+		"two periods": {func(l *limited) { l.answers(tooLate, 2*minute+1) }, false},
+		"idle time":   {func(l *limited) { l.now = l.now.Add(2 * fastestTime); l.answers(tooLate, 1) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLimited()
+			l.onTheWay = load{1, 1}
+			c.pass(l)
+			l.onTheWay = load{1000, 0}
+			l.lowest()
+			require.Equal(t, c.limited, !l.passes(8191, 0))
+		})
 	}
 }
 
-// An overload that lasts does not become the measure of what is fast.
+// An overload that lasts, or one that comes by and by, does not become the measure of what is fast.
 func TestLastingOverloadStaysLimited(t *testing.T) {
 	l := newLimited()
 	for range int(10 * fastestTime / stepTime) {
 		l.answers(tooLate, 1)
 		l.passes(1000, 0)
 	}
+	require.False(t, l.passes(leastCommands, 0))
+
+	l = newLimited()
+	for took := soonEnough; took < tooLate; took *= 2 {
+		l.answers(took, int(2*fastestTime/stepTime))
+	}
+	l.lowest()
 	require.False(t, l.passes(leastCommands, 0))
 }

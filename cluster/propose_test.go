@@ -88,7 +88,7 @@ func TestLatenessAndRefusalsAreNoted(t *testing.T) {
 	eventually(t, waiting(2), "the commands do not arrive")
 	for _, m := range []*member{leader, follower} {
 		m.queue.mu.Lock()
-		m.queue.limit = limiter{period: time.Now(), fastest: time.Millisecond, late: lateSteps}
+		m.queue.limit = limiter{period: time.Now(), fastest: time.Millisecond}
 		m.queue.mu.Unlock()
 	}
 	<-time.After(lateAge)
@@ -96,7 +96,7 @@ func TestLatenessAndRefusalsAreNoted(t *testing.T) {
 	all.Wait()
 	for _, m := range []*member{leader, follower} {
 		m.queue.mu.Lock()
-		require.Greater(t, m.queue.limit.late, lateSteps, m.cfg.NodeID)
+		require.Positive(t, m.queue.limit.late, m.cfg.NodeID)
 		require.True(t, m.queue.refused.IsZero(), m.cfg.NodeID)
 		m.queue.mu.Unlock()
 	}
@@ -113,6 +113,28 @@ func TestLatenessAndRefusalsAreNoted(t *testing.T) {
 	follower.queue.mu.Unlock()
 	release()
 	all.Wait()
+}
+
+// How fast the leader before answered is no measure for the next one.
+func TestNewLeaderIsMeasuredAnew(t *testing.T) {
+	f := newFleet(t, "a", "b", "c")
+	f.startAll()
+	f.voters(3)
+	at := f.nodes[f.followers()[0]]
+	f.add(at.cfg.NodeID, "x")
+	fastest := func() time.Duration {
+		at.queue.mu.Lock()
+		defer at.queue.mu.Unlock()
+		return at.queue.limit.fastest
+	}
+	at.queue.mu.Lock()
+	at.queue.limit.fastest = 1
+	at.queue.mu.Unlock()
+	f.add(at.cfg.NodeID, "x")
+	require.EqualValues(t, 1, fastest())
+	f.stop(f.leader())
+	f.add(at.cfg.NodeID, "x")
+	require.Greater(t, fastest(), time.Duration(1))
 }
 
 // A session that the state machine has closed is replaced, and the command goes on under the new one.

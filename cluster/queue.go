@@ -126,7 +126,7 @@ func (q *queue) relax() {
 	q.limit.forget()
 }
 
-// newLeader forgets how fast the leader before answered.
+// newLeader ends the limit, too, and forgets how fast the leader before answered.
 func (q *queue) newLeader() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

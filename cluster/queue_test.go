@@ -46,7 +46,7 @@ func overload(q *queue) {
 	q.limit.answered(now, 1, load{})
 	for range 100 {
 		now = now.Add(stepTime)
-		q.limit.answered(now, 2*lateAge, load{leastCommands, leastBytes})
+		q.limit.answered(now, 2*lateAge, load{2 * leastCommands, 2 * leastBytes})
 	}
 }
 

@@ -46,8 +46,8 @@ func (l load) reaches(limit load) bool {
 // late and up by a constant while they are not, as a window of TCP does (Chiu and Jain, Analysis of the increase and decrease algorithms for
 // congestion avoidance, 1989).
 type limiter struct {
-	limit load      // the zero value where there is none
-	hot   time.Time // when the limit last went down or refused something
+	limit load      // counts for calmTime after hot
+	hot   time.Time // when the limit last began, went down or refused something
 
 	began   time.Time     // of this step
 	soonest time.Duration // of its answers, 0 for none yet
@@ -68,20 +68,22 @@ func (l *limiter) answered(now time.Time, took time.Duration, onTheWay load) {
 		return
 	}
 	late := l.soonest >= min(max(lateAge, lateTimes*sooner(l.before, l.fastest)), lateMost)
-	l.began, l.soonest, l.late = now, 0, l.late+1
+	l.began, l.soonest = now, 0
 	switch {
 	case !late:
 		l.late = 0
 	case step >= calmTime:
 		l.late = 1
+	default:
+		l.late++
 	}
 	switch {
-	case l.limited() && late:
+	case l.limited(now) && late:
 		l.limit = l.limit.less()
 		if onTheWay.reaches(least) {
 			l.hot = now
 		}
-	case l.limited():
+	case l.limited(now):
 		l.limit = l.limit.plus(load{moreCommands, moreBytes})
 	case l.late >= lateSteps && onTheWay.reaches(least.plus(least)):
 		l.limit, l.hot = onTheWay.less(), now
@@ -91,7 +93,7 @@ func (l *limiter) answered(now time.Time, took time.Duration, onTheWay load) {
 // learn remembers the fastest answers. While much is on the way none is forgotten, for all that come may have waited.
 func (l *limiter) learn(now time.Time, took time.Duration, much bool) {
 	switch age := now.Sub(l.period); {
-	case much || l.limited():
+	case much || l.limited(now):
 	case age >= 2*fastestTime:
 		l.period, l.before, l.fastest = now, 0, 0
 	case age >= fastestTime:
@@ -111,10 +113,7 @@ func sooner(a, b time.Duration) time.Duration {
 // refuses reports whether a command is one too many beside those that are on the way and the requests that are coming to be commands. Only
 // commands on the way prolong the limit: the answers to them end it, while a body may take any time to come.
 func (l *limiter) refuses(now time.Time, onTheWay, coming load) bool {
-	if now.Sub(l.hot) >= calmTime {
-		l.limit = load{}
-	}
-	if !l.limited() || !onTheWay.plus(coming).reaches(l.limit) {
+	if !l.limited(now) || !onTheWay.plus(coming).reaches(l.limit) {
 		return false
 	}
 	if onTheWay.commands >= fewCommands {
@@ -123,7 +122,7 @@ func (l *limiter) refuses(now time.Time, onTheWay, coming load) bool {
 	return true
 }
 
-func (l *limiter) limited() bool { return l.limit != load{} }
+func (l *limiter) limited(now time.Time) bool { return now.Sub(l.hot) < calmTime }
 
 // forget ends the limit: answers were late for another reason.
-func (l *limiter) forget() { l.limit, l.late = load{}, 0 }
+func (l *limiter) forget() { l.hot, l.late = time.Time{}, 0 }

@@ -34,6 +34,8 @@ const (
 	ChangeAccountAdded   ChangeKind = 60
 	ChangeAccountChanged ChangeKind = 61 // what Type says, at Key
 	ChangeAccountDeleted ChangeKind = 62
+
+	ChangeSettingChanged ChangeKind = 70 // of the cluster, at Key, from Old to New
 )
 
 // changeKinds has the API's names of the kinds.
@@ -46,7 +48,8 @@ var changeKinds = map[ChangeKind]string{
 	ChangeBadPFNAdded: "badpfn.added", ChangeQuarantineAdded: "quarantine.added",
 	ChangeRSEAdded: "rse.added", ChangeRSEChanged: "rse.changed", ChangeRSEDeleted: "rse.deleted",
 	ChangeScopeAdded: "scope.added", ChangeScopeChanged: "scope.changed",
-	ChangeAccountAdded: "account.added", ChangeAccountChanged: "account.changed", ChangeAccountDeleted: "account.deleted",
+	ChangeSettingChanged: "setting.changed",
+	ChangeAccountAdded:   "account.added", ChangeAccountChanged: "account.changed", ChangeAccountDeleted: "account.deleted",
 }
 
 // String returns the API's name of the kind, "" for a number that is none.

@@ -184,7 +184,8 @@ func SharedRange() (low, high []byte) { return prefixEnd([]byte{tableLocal}), ni
 func IsLocal(key []byte) bool { return len(key) > 0 && key[0] == tableLocal }
 
 // IsSettled reports whether a key is of a record that is small, read all the time and seldom changed: accounts, identities,
-// scopes, tokens, RSEs and what belongs to them, but for what changes with every write, and the schema version.
+// scopes, tokens, RSEs and what belongs to them, but for what changes with every write, the schema version and
+// the settings of the cluster.
 func IsSettled(key []byte) bool {
 	if len(key) == 0 {
 		return false
@@ -193,7 +194,7 @@ func IsSettled(key []byte) bool {
 	case tableRSECounter, tableRSEUsage:
 		return false
 	case tableSystem:
-		return string(key[1:]) == systemSchema
+		return string(key[1:]) == systemSchema || bytes.HasPrefix(key[1:], []byte(systemSetting))
 	default:
 		return key[0] >= tableAccount && key[0] <= tableRSELimit
 	}

@@ -54,6 +54,7 @@ const (
 	ActionDeclareBadOrSuspicious //
 	ActionSetTombstones          //
 	ActionQuarantine             // RSE
+	ActionSetSetting             // setting
 	ActionOperate                // what: the operation of the cluster
 )
 
@@ -106,6 +107,7 @@ var actions = [...]struct {
 	ActionDeclareBadOrSuspicious: {onlyRoot, "Account %[1]s can not declare bad PFN or DIDs. "},
 	ActionSetTombstones:          {admins, "Account %[1]s can not set tombstones. "},
 	ActionQuarantine:             {admins, "Account %[1]s can not add quarantined replicas on %[2]s. "},
+	ActionSetSetting:             {onlyRoot, "Account %[1]s can not change the setting %[2]s of the cluster. "},
 	ActionOperate:                {admins, "Account %[1]s can not %[2]s. "},
 }
 

@@ -36,7 +36,10 @@ func ClusterID(v View) (id [16]byte, found bool, err error) {
 }
 
 // Schema returns the schema version of the store, 0 before Genesis.
-func Schema(v View) (uint64, error) { return systemNumber(v, systemSchema) }
+func Schema(v View) (uint64, error) {
+	n, err := systemNumber(v, systemSchema)
+	return n & schemaMask, err
+}
 
 // Clock returns the revision of the last executed command and the log time of the last entry in microseconds, zeros in
 // an empty store.
@@ -119,6 +122,9 @@ func Genesis(tx Tx, at Stamp, c *command.Genesis) ([]byte, error) {
 	if c.Schema > SchemaVersion {
 		return nil, fmt.Errorf("schema version %d: this program knows %d", c.Schema, SchemaVersion)
 	}
+	if c.Features > NewestFeatureLevel {
+		return nil, fmt.Errorf("feature level %d: this program knows %d", c.Features, NewestFeatureLevel)
+	}
 	if err := validateGenesis(c); err != nil {
 		return nil, err
 	}
@@ -126,7 +132,7 @@ func Genesis(tx Tx, at Stamp, c *command.Genesis) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	putSystemNumber(tx, systemSchema, uint64(max(c.Schema, 1)))
+	putVersions(tx, uint64(max(c.Schema, 1)), uint64(c.Features))
 	tx.Put(SystemKey(systemCluster), c.ClusterId)
 	putNextID(tx, idAccount, id+1)
 	root := &Account{
@@ -138,6 +144,9 @@ func Genesis(tx Tx, at Stamp, c *command.Genesis) ([]byte, error) {
 	})
 	putGrant(tx, IdentityUserpass, c.RootIdentity, &Grant{Account: RootAccount, Created: at.Time, Default: true})
 	putSigningKey(tx, &SigningKey{ID: c.KeyId, Seed: c.KeySeed, Created: at.Time})
+	for _, s := range c.Settings {
+		putSetting(tx, s.Name, s.Value)
+	}
 	return nil, nil
 }
 
@@ -152,6 +161,11 @@ func validateGenesis(c *command.Genesis) error {
 	}
 	if err := ValidateText("email", c.RootEmail); err != nil {
 		return err
+	}
+	for _, s := range c.Settings {
+		if err := ValidateSetting(s.GetName(), s.GetValue()); err != nil {
+			return err
+		}
 	}
 	return ValidateIdentity(c.RootIdentity)
 }

@@ -12,7 +12,7 @@ import (
 func genesisCommand() *command.Genesis {
 	return &command.Genesis{
 		ClusterId: bytes.Repeat([]byte{7}, 16), RootIdentity: "ddmlab", RootPassword: "$argon2id$hash", RootEmail: "root@example.org",
-		KeyId: "key-1", KeySeed: bytes.Repeat([]byte{9}, 32), Schema: SchemaVersion,
+		KeyId: "key-1", KeySeed: bytes.Repeat([]byte{9}, 32), Schema: SchemaVersion, Features: NewestFeatureLevel,
 	}
 }
 

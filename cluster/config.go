@@ -53,6 +53,8 @@ type Config struct {
 	HTTPAdvertise string
 	// Version is the program's version.
 	Version string
+	// Features is the newest feature level that the program knows.
+	Features uint64
 	// Join holds the cluster addresses of other nodes; this node's own may be among them.
 	Join []string
 	// BootstrapExpect is how many nodes must take part in forming a cluster, the same on every node: more than half of the

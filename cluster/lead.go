@@ -14,10 +14,11 @@ import (
 
 // poll is what the leader last heard of a member.
 type poll struct {
-	applied uint64
-	at      time.Time // of the last answer
-	ok      bool      // the last call was answered
-	target  uint64    // the commit index at the time of the poll
+	applied  uint64
+	features uint64
+	at       time.Time // of the last answer
+	ok       bool      // the last call was answered
+	target   uint64    // the commit index at the time of the poll
 	// caughtUp tells that it had applied, at the last poll, what was committed at the one before.
 	caughtUp bool
 }
@@ -117,7 +118,7 @@ func (n *Node) heard(id string, a pollMessage, ok bool, commit uint64) {
 	if ok {
 		// It has caught up with what was committed at the poll before: it follows as fast as the log grows.
 		p.caughtUp = p.target > 0 && a.Applied >= p.target
-		p.applied, p.at, p.target = a.Applied, time.Now(), commit
+		p.applied, p.features, p.at, p.target = a.Applied, a.Features, time.Now(), commit
 	}
 	n.polls[id] = p
 }

@@ -49,6 +49,8 @@ type Member struct {
 	Role      string `json:"role"`        // voter or learner
 	Lag       uint64 `json:"lag_entries"` // committed entries that it has not applied, where Reachable
 	Reachable bool   `json:"reachable"`
+	// Features is the newest feature level that the member knows, 0 where it is not known.
+	Features uint64 `json:"features,omitempty"`
 }
 
 // Status returns the node's state. Where another node leads, the members are asked from it, within ctx and one second.
@@ -131,10 +133,10 @@ func (n *Node) member(s raft.Server, v view, commit uint64) Member {
 	switch {
 	case m.ID == n.serverID():
 		applied, reachable = n.cfg.Machine.AppliedIndex(), true
-		m.HTTP, m.Version = n.cfg.HTTPAdvertise, n.cfg.Version
+		m.HTTP, m.Version, m.Features = n.cfg.HTTPAdvertise, n.cfg.Version, n.cfg.Features
 	case v.leading:
 		p := n.polled(m.ID)
-		applied, reachable = p.applied, p.ok
+		applied, reachable, m.Features = p.applied, p.ok, p.features
 	}
 	m.Reachable = reachable
 	if reachable && commit > applied {
@@ -212,7 +214,7 @@ func (n *Node) handlePoll(context.Context, []byte) (command.Code, []byte) {
 	if n.consensus.Load() == nil {
 		return command.CodeNotReady, nil
 	}
-	return answer(pollMessage{ServerID: n.serverID(), Applied: n.cfg.Machine.AppliedIndex()})
+	return answer(pollMessage{ServerID: n.serverID(), Applied: n.cfg.Machine.AppliedIndex(), Features: n.cfg.Features})
 }
 
 func (n *Node) handleStatus(context.Context, []byte) (command.Code, []byte) {

@@ -158,6 +158,8 @@ type joinAnswer struct {
 type pollMessage struct {
 	ServerID string `json:"server_id"`
 	Applied  uint64 `json:"applied"`
+	// Features is the newest feature level that the member knows; members of earlier versions do not tell it.
+	Features uint64 `json:"features,omitempty"`
 }
 
 type commitMessage struct {

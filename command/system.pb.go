@@ -156,6 +156,8 @@ type Genesis struct {
 	KeyId         string                 `protobuf:"bytes,5,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`       // id of the first signing key
 	KeySeed       []byte                 `protobuf:"bytes,6,opt,name=key_seed,json=keySeed,proto3" json:"key_seed,omitempty"` // Ed25519 seed of the first signing key, 32 bytes
 	Schema        uint32                 `protobuf:"varint,7,opt,name=schema,proto3" json:"schema,omitempty"`                 // schema version of the new catalogue; 0 means 1
+	Features      uint32                 `protobuf:"varint,8,opt,name=features,proto3" json:"features,omitempty"`             // feature level of the new catalogue
+	Settings      []*Setting             `protobuf:"bytes,9,rep,name=settings,proto3" json:"settings,omitempty"`              // of the cluster, from its first command on
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -239,6 +241,163 @@ func (x *Genesis) GetSchema() uint32 {
 	return 0
 }
 
+func (x *Genesis) GetFeatures() uint32 {
+	if x != nil {
+		return x.Features
+	}
+	return 0
+}
+
+func (x *Genesis) GetSettings() []*Setting {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+// Setting is a named value that holds for the whole cluster.
+type Setting struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Value         string                 `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Setting) Reset() {
+	*x = Setting{}
+	mi := &file_system_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Setting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Setting) ProtoMessage() {}
+
+func (x *Setting) ProtoReflect() protoreflect.Message {
+	mi := &file_system_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Setting.ProtoReflect.Descriptor instead.
+func (*Setting) Descriptor() ([]byte, []int) {
+	return file_system_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Setting) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Setting) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+// RaiseFeatures makes the rules of a feature level hold from this entry on. The leader proposes it once all members know the level.
+type RaiseFeatures struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Level         uint32                 `protobuf:"varint,1,opt,name=level,proto3" json:"level,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RaiseFeatures) Reset() {
+	*x = RaiseFeatures{}
+	mi := &file_system_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RaiseFeatures) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RaiseFeatures) ProtoMessage() {}
+
+func (x *RaiseFeatures) ProtoReflect() protoreflect.Message {
+	mi := &file_system_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RaiseFeatures.ProtoReflect.Descriptor instead.
+func (*RaiseFeatures) Descriptor() ([]byte, []int) {
+	return file_system_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *RaiseFeatures) GetLevel() uint32 {
+	if x != nil {
+		return x.Level
+	}
+	return 0
+}
+
+// SetSetting sets a setting of the cluster, or takes it back to its default where value is empty.
+type SetSetting struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Setting       *Setting               `protobuf:"bytes,1,opt,name=setting,proto3" json:"setting,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetSetting) Reset() {
+	*x = SetSetting{}
+	mi := &file_system_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetSetting) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetSetting) ProtoMessage() {}
+
+func (x *SetSetting) ProtoReflect() protoreflect.Message {
+	mi := &file_system_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetSetting.ProtoReflect.Descriptor instead.
+func (*SetSetting) Descriptor() ([]byte, []int) {
+	return file_system_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SetSetting) GetSetting() *Setting {
+	if x != nil {
+		return x.Setting
+	}
+	return nil
+}
+
 // Digest asks every node to digest its state as of this entry.
 type Digest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -248,7 +407,7 @@ type Digest struct {
 
 func (x *Digest) Reset() {
 	*x = Digest{}
-	mi := &file_system_proto_msgTypes[3]
+	mi := &file_system_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -260,7 +419,7 @@ func (x *Digest) String() string {
 func (*Digest) ProtoMessage() {}
 
 func (x *Digest) ProtoReflect() protoreflect.Message {
-	mi := &file_system_proto_msgTypes[3]
+	mi := &file_system_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -273,7 +432,7 @@ func (x *Digest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Digest.ProtoReflect.Descriptor instead.
 func (*Digest) Descriptor() ([]byte, []int) {
-	return file_system_proto_rawDescGZIP(), []int{3}
+	return file_system_proto_rawDescGZIP(), []int{6}
 }
 
 // Once carries a command of the catalogue that is executed only where no command of the same issuer with the same key was, within
@@ -291,7 +450,7 @@ type Once struct {
 
 func (x *Once) Reset() {
 	*x = Once{}
-	mi := &file_system_proto_msgTypes[4]
+	mi := &file_system_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -303,7 +462,7 @@ func (x *Once) String() string {
 func (*Once) ProtoMessage() {}
 
 func (x *Once) ProtoReflect() protoreflect.Message {
-	mi := &file_system_proto_msgTypes[4]
+	mi := &file_system_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -316,7 +475,7 @@ func (x *Once) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Once.ProtoReflect.Descriptor instead.
 func (*Once) Descriptor() ([]byte, []int) {
-	return file_system_proto_rawDescGZIP(), []int{4}
+	return file_system_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Once) GetKey() []byte {
@@ -364,7 +523,7 @@ type TrimChanges struct {
 
 func (x *TrimChanges) Reset() {
 	*x = TrimChanges{}
-	mi := &file_system_proto_msgTypes[5]
+	mi := &file_system_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -376,7 +535,7 @@ func (x *TrimChanges) String() string {
 func (*TrimChanges) ProtoMessage() {}
 
 func (x *TrimChanges) ProtoReflect() protoreflect.Message {
-	mi := &file_system_proto_msgTypes[5]
+	mi := &file_system_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -389,7 +548,7 @@ func (x *TrimChanges) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TrimChanges.ProtoReflect.Descriptor instead.
 func (*TrimChanges) Descriptor() ([]byte, []int) {
-	return file_system_proto_rawDescGZIP(), []int{5}
+	return file_system_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *TrimChanges) GetThrough() uint64 {
@@ -411,7 +570,7 @@ const file_system_proto_rawDesc = "" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x1b\n" +
 	"\tserver_id\x18\x03 \x01(\tR\bserverId\x12!\n" +
 	"\fhttp_address\x18\x04 \x01(\tR\vhttpAddress\x12\x18\n" +
-	"\aversion\x18\x05 \x01(\tR\aversion\"\xdb\x01\n" +
+	"\aversion\x18\x05 \x01(\tR\aversion\"\xac\x02\n" +
 	"\aGenesis\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\fR\tclusterId\x12#\n" +
@@ -421,7 +580,17 @@ const file_system_proto_rawDesc = "" +
 	"root_email\x18\x04 \x01(\tR\trootEmail\x12\x15\n" +
 	"\x06key_id\x18\x05 \x01(\tR\x05keyId\x12\x19\n" +
 	"\bkey_seed\x18\x06 \x01(\fR\akeySeed\x12\x16\n" +
-	"\x06schema\x18\a \x01(\rR\x06schema\"\b\n" +
+	"\x06schema\x18\a \x01(\rR\x06schema\x12\x1a\n" +
+	"\bfeatures\x18\b \x01(\rR\bfeatures\x123\n" +
+	"\bsettings\x18\t \x03(\v2\x17.dapple.command.SettingR\bsettings\"3\n" +
+	"\aSetting\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"%\n" +
+	"\rRaiseFeatures\x12\x14\n" +
+	"\x05level\x18\x01 \x01(\rR\x05level\"?\n" +
+	"\n" +
+	"SetSetting\x121\n" +
+	"\asetting\x18\x01 \x01(\v2\x17.dapple.command.SettingR\asetting\"\b\n" +
 	"\x06Digest\"\x80\x01\n" +
 	"\x04Once\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\fR\x03key\x12 \n" +
@@ -444,21 +613,26 @@ func file_system_proto_rawDescGZIP() []byte {
 	return file_system_proto_rawDescData
 }
 
-var file_system_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_system_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_system_proto_goTypes = []any{
 	(*TermStart)(nil),       // 0: dapple.command.TermStart
 	(*RegisterSession)(nil), // 1: dapple.command.RegisterSession
 	(*Genesis)(nil),         // 2: dapple.command.Genesis
-	(*Digest)(nil),          // 3: dapple.command.Digest
-	(*Once)(nil),            // 4: dapple.command.Once
-	(*TrimChanges)(nil),     // 5: dapple.command.TrimChanges
+	(*Setting)(nil),         // 3: dapple.command.Setting
+	(*RaiseFeatures)(nil),   // 4: dapple.command.RaiseFeatures
+	(*SetSetting)(nil),      // 5: dapple.command.SetSetting
+	(*Digest)(nil),          // 6: dapple.command.Digest
+	(*Once)(nil),            // 7: dapple.command.Once
+	(*TrimChanges)(nil),     // 8: dapple.command.TrimChanges
 }
 var file_system_proto_depIdxs = []int32{
-	0, // [0:0] is the sub-list for method output_type
-	0, // [0:0] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	3, // 0: dapple.command.Genesis.settings:type_name -> dapple.command.Setting
+	3, // 1: dapple.command.SetSetting.setting:type_name -> dapple.command.Setting
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_system_proto_init() }
@@ -472,7 +646,7 @@ func file_system_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_system_proto_rawDesc), len(file_system_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

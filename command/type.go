@@ -20,6 +20,8 @@ const (
 	TypeOnce Type = 5
 	// TypeTrimChanges drops the oldest part of the change feed.
 	TypeTrimChanges Type = 7
+	// TypeRaiseFeatures makes the rules of a higher feature level hold from its entry on.
+	TypeRaiseFeatures Type = 8
 
 	TypeAddAccount             Type = 10
 	TypeUpdateAccount          Type = 11
@@ -33,6 +35,8 @@ const (
 	TypeRevokeAccountTokens    Type = 19
 	TypeAddSigningKey          Type = 20
 	TypeSetScopeOwner          Type = 21
+	// TypeSetSetting sets a setting of the cluster.
+	TypeSetSetting Type = 22
 
 	TypeAddRSE             Type = 30
 	TypeUpdateRSE          Type = 31
@@ -93,6 +97,17 @@ func typeName(t Type) (string, bool) {
 	return "", false
 }
 
+// Features returns the feature level from which on every member of a cluster knows the command. Below that level the
+// command must not be proposed: an older member stops at a number that it does not know.
+func (t Type) Features() uint64 {
+	for _, row := range types {
+		if row.number == t {
+			return row.since
+		}
+	}
+	return 0
+}
+
 // Types lists every command of this version in the order of the numbers.
 func Types() []Type {
 	all := make([]Type, len(types))
@@ -105,56 +120,60 @@ func Types() []Type {
 type typeRow struct {
 	number Type
 	name   string
+	// since is the feature level from which on every member knows the command.
+	since uint64
 }
 
 // types is never written after it is declared; a golden test pins it.
 var types = [...]typeRow{
-	{TypeTermStart, "TermStart"},
-	{TypeRegisterSession, "RegisterSession"},
-	{TypeGenesis, "Genesis"},
-	{TypeDigest, "Digest"},
-	{TypeOnce, "Once"},
-	{TypeTrimChanges, "TrimChanges"},
-	{TypeAddAccount, "AddAccount"},
-	{TypeUpdateAccount, "UpdateAccount"},
-	{TypeDeleteAccount, "DeleteAccount"},
-	{TypeSetAccountAttribute, "SetAccountAttribute"},
-	{TypeDeleteAccountAttribute, "DeleteAccountAttribute"},
-	{TypeAddIdentity, "AddIdentity"},
-	{TypeDeleteIdentity, "DeleteIdentity"},
-	{TypeAddScope, "AddScope"},
-	{TypeRevokeToken, "RevokeToken"},
-	{TypeRevokeAccountTokens, "RevokeAccountTokens"},
-	{TypeAddSigningKey, "AddSigningKey"},
-	{TypeSetScopeOwner, "SetScopeOwner"},
-	{TypeAddRSE, "AddRSE"},
-	{TypeUpdateRSE, "UpdateRSE"},
-	{TypeDeleteRSE, "DeleteRSE"},
-	{TypeSetRSEAttribute, "SetRSEAttribute"},
-	{TypeDeleteRSEAttribute, "DeleteRSEAttribute"},
-	{TypeAddProtocol, "AddProtocol"},
-	{TypeUpdateProtocols, "UpdateProtocols"},
-	{TypeDeleteProtocols, "DeleteProtocols"},
-	{TypeSetDistance, "SetDistance"},
-	{TypeDeleteDistance, "DeleteDistance"},
-	{TypeSetRSEUsage, "SetRSEUsage"},
-	{TypeSetRSELimit, "SetRSELimit"},
-	{TypeDeleteRSELimit, "DeleteRSELimit"},
-	{TypeAddDIDs, "AddDIDs"},
-	{TypeAttachDIDs, "AttachDIDs"},
-	{TypeDetachDIDs, "DetachDIDs"},
-	{TypeSetDIDStatus, "SetDIDStatus"},
-	{TypeSetMetadata, "SetMetadata"},
-	{TypeAddReplicas, "AddReplicas"},
-	{TypeUpdateReplicaStates, "UpdateReplicaStates"},
-	{TypeDeleteReplicas, "DeleteReplicas"},
-	{TypeDeclareBad, "DeclareBad"},
-	{TypeDeclareSuspicious, "DeclareSuspicious"},
-	{TypeDeclareBadPFNs, "DeclareBadPFNs"},
-	{TypeSetTombstones, "SetTombstones"},
-	{TypeQuarantine, "Quarantine"},
-	{TypeExpireUnavailable, "ExpireUnavailable"},
-	{TypeAddReplicasReporting, "AddReplicasReporting"},
-	{TypeUpdateReplicaStatesIf, "UpdateReplicaStatesIf"},
-	{TypeDeleteReplicasIf, "DeleteReplicasIf"},
+	{TypeTermStart, "TermStart", 0},
+	{TypeRegisterSession, "RegisterSession", 0},
+	{TypeGenesis, "Genesis", 0},
+	{TypeDigest, "Digest", 0},
+	{TypeOnce, "Once", 0},
+	{TypeTrimChanges, "TrimChanges", 0},
+	{TypeRaiseFeatures, "RaiseFeatures", 0},
+	{TypeAddAccount, "AddAccount", 0},
+	{TypeUpdateAccount, "UpdateAccount", 0},
+	{TypeDeleteAccount, "DeleteAccount", 0},
+	{TypeSetAccountAttribute, "SetAccountAttribute", 0},
+	{TypeDeleteAccountAttribute, "DeleteAccountAttribute", 0},
+	{TypeAddIdentity, "AddIdentity", 0},
+	{TypeDeleteIdentity, "DeleteIdentity", 0},
+	{TypeAddScope, "AddScope", 0},
+	{TypeRevokeToken, "RevokeToken", 0},
+	{TypeRevokeAccountTokens, "RevokeAccountTokens", 0},
+	{TypeAddSigningKey, "AddSigningKey", 0},
+	{TypeSetScopeOwner, "SetScopeOwner", 0},
+	{TypeSetSetting, "SetSetting", 1},
+	{TypeAddRSE, "AddRSE", 0},
+	{TypeUpdateRSE, "UpdateRSE", 0},
+	{TypeDeleteRSE, "DeleteRSE", 0},
+	{TypeSetRSEAttribute, "SetRSEAttribute", 0},
+	{TypeDeleteRSEAttribute, "DeleteRSEAttribute", 0},
+	{TypeAddProtocol, "AddProtocol", 0},
+	{TypeUpdateProtocols, "UpdateProtocols", 0},
+	{TypeDeleteProtocols, "DeleteProtocols", 0},
+	{TypeSetDistance, "SetDistance", 0},
+	{TypeDeleteDistance, "DeleteDistance", 0},
+	{TypeSetRSEUsage, "SetRSEUsage", 0},
+	{TypeSetRSELimit, "SetRSELimit", 0},
+	{TypeDeleteRSELimit, "DeleteRSELimit", 0},
+	{TypeAddDIDs, "AddDIDs", 0},
+	{TypeAttachDIDs, "AttachDIDs", 0},
+	{TypeDetachDIDs, "DetachDIDs", 0},
+	{TypeSetDIDStatus, "SetDIDStatus", 0},
+	{TypeSetMetadata, "SetMetadata", 0},
+	{TypeAddReplicas, "AddReplicas", 0},
+	{TypeUpdateReplicaStates, "UpdateReplicaStates", 0},
+	{TypeDeleteReplicas, "DeleteReplicas", 0},
+	{TypeDeclareBad, "DeclareBad", 0},
+	{TypeDeclareSuspicious, "DeclareSuspicious", 0},
+	{TypeDeclareBadPFNs, "DeclareBadPFNs", 0},
+	{TypeSetTombstones, "SetTombstones", 0},
+	{TypeQuarantine, "Quarantine", 0},
+	{TypeExpireUnavailable, "ExpireUnavailable", 0},
+	{TypeAddReplicasReporting, "AddReplicasReporting", 0},
+	{TypeUpdateReplicaStatesIf, "UpdateReplicaStatesIf", 0},
+	{TypeDeleteReplicasIf, "DeleteReplicasIf", 0},
 }

@@ -58,6 +58,7 @@ var silent = map[command.Type]string{
 	command.TypeRegisterSession:     "is the nodes' own",
 	command.TypeDigest:              "changes nothing",
 	command.TypeTrimChanges:         "changes the feed itself",
+	command.TypeRaiseFeatures:       "changes no data",
 	command.TypeAddIdentity:         "is about how somebody logs in",
 	command.TypeDeleteIdentity:      "is about how somebody logs in",
 	command.TypeRevokeToken:         "is about how somebody logs in",
@@ -138,6 +139,7 @@ func everyCommand(t testing.TB) []command.Command {
 		as(t, command.TypeQuarantine, &command.Quarantine{Rse: "ONE", Files: []*command.Quarantine_File{{Path: "/dark"}}}),
 		as(t, command.TypeDeleteReplicas, deletion("a", "b")),
 		as(t, command.TypeDeleteReplicasIf, &command.DeleteReplicasIf{Deletion: deletion("c"), Versions: []uint64{0}}),
+		as(t, command.TypeSetSetting, &command.SetSetting{Setting: &command.Setting{Name: catalogue.SettingNameSchema, Value: "generic"}}),
 		once(t, "key", "print", onceWindow, addScope(t, "carried")),
 	}
 }

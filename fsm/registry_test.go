@@ -110,7 +110,9 @@ func sample(r *row) proto.Message {
 }
 
 // addedLater are fields that came after their message's line was pinned: entries of before lack them, and must be read on.
-var addedLater = map[protoreflect.FullName]bool{"dapple.command.Genesis.schema": true}
+var addedLater = map[protoreflect.FullName]bool{
+	"dapple.command.Genesis.schema": true, "dapple.command.Genesis.features": true, "dapple.command.Genesis.settings": true,
+}
 
 func fill(m protoreflect.Message, depth int) {
 	fields := m.Descriptor().Fields()

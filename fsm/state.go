@@ -55,6 +55,24 @@ const (
 	localFormat  = 1
 )
 
+// knownVersions returns errNewerSchema where only a newer program can read the store.
+func knownVersions(v catalogue.View) error {
+	schema, err := catalogue.Schema(v)
+	if err != nil {
+		return err
+	}
+	features, err := catalogue.FeatureLevel(v)
+	switch {
+	case err != nil:
+		return err
+	case schema > catalogue.SchemaVersion:
+		return fmt.Errorf("%w: %d, this program knows %d", errNewerSchema, schema, catalogue.SchemaVersion)
+	case features > catalogue.NewestFeatureLevel:
+		return fmt.Errorf("%w: feature level %d, this program knows %d", errNewerSchema, features, catalogue.NewestFeatureLevel)
+	}
+	return nil
+}
+
 // loadState reads the state out of a store.
 func loadState(v catalogue.View) (*state, error) {
 	s := &state{}
@@ -62,10 +80,8 @@ func loadState(v catalogue.View) (*state, error) {
 	if s.applied, s.members, err = readLocal(v.Get); err != nil {
 		return nil, err
 	}
-	if schema, err := catalogue.Schema(v); err != nil {
+	if err = knownVersions(v); err != nil {
 		return nil, err
-	} else if schema > catalogue.SchemaVersion {
-		return nil, fmt.Errorf("%w: %d, this program knows %d", errNewerSchema, schema, catalogue.SchemaVersion)
 	}
 	if s.revision, s.time, err = catalogue.Clock(v); err != nil {
 		return nil, err

@@ -99,6 +99,25 @@ func (s *Server) view(c *gin.Context) (v View, ok bool) {
 	return v, true
 }
 
+// supported returns CodeNotReady where the cluster has members that do not know the command yet. The feature level only
+// rises, so that this node's own state can be asked.
+func (s *Server) supported(t command.Type) error {
+	if t.Features() == 0 {
+		return nil
+	}
+	v, err := s.reader.View()
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	level, err := catalogue.FeatureLevel(v)
+	if err == nil && level < t.Features() {
+		err = catalogue.Errorf(command.CodeNotReady, "the cluster is being upgraded: %s needs feature level %d, and it has %d until every member "+
+			"runs a version that knows it", t, t.Features(), level)
+	}
+	return err
+}
+
 // propose sends a command in the name of the request's account and waits for its outcome. Where it did not take effect the
 // error is answered and ok is false.
 func (s *Server) propose(c *gin.Context, t command.Type, message proto.Message) (result command.Result, ok bool) {
@@ -108,7 +127,10 @@ func (s *Server) propose(c *gin.Context, t command.Type, message proto.Message) 
 		s.fail(c, catalogue.Errorf(command.CodeInvalidValue, "the request cannot be encoded: %v", err))
 		return command.Result{}, false
 	}
-	if t, payload, err = s.once(c, t, payload); err != nil {
+	if err = s.supported(t); err == nil {
+		t, payload, err = s.once(c, t, payload)
+	}
+	if err != nil {
 		s.fail(c, err)
 		return command.Result{}, false
 	}

@@ -36,6 +36,7 @@ func (r *route) reads() bool { return r.access == reading || r.method == get && 
 func (s *Server) routes() []route {
 	return slices.Concat(
 		s.systemRoutes(),
+		s.settingRoutes(),
 		s.documentRoutes(),
 		s.authRoutes(),
 		s.accountRoutes(),

@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"dapple/catalogue"
 	"dapple/transport"
 )
 
@@ -72,6 +73,10 @@ type Config struct {
 	ChangesReaders   int
 	ChangesHeartbeat time.Duration
 
+	// FeatureLevel is the newest feature level that the node says it knows; nil is the newest that it does know. A lower one lets
+	// a test act as an earlier program.
+	FeatureLevel *uint64
+
 	// Hook disturbs the network between nodes in tests.
 	Hook transport.Hook
 
@@ -95,6 +100,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.ChangesMaxBytes < 0 || c.ChangesMaxAge < 0 {
 		return c, errors.New("changes-max-bytes and changes-max-age must not be negative")
+	}
+	if c.FeatureLevel == nil {
+		c.FeatureLevel = new(uint64(catalogue.NewestFeatureLevel))
 	}
 	c.ExpiryInterval = orDefault(c.ExpiryInterval, 10*time.Second)
 	c.ChangesMaxAge, c.ChangesMaxBytes = cmp.Or(c.ChangesMaxAge, 7*24*time.Hour), cmp.Or(c.ChangesMaxBytes, 256<<20)

@@ -44,6 +44,15 @@ func (c *client) do(method, path string, body any, headers map[string]string) (*
 	return response, string(text)
 }
 
+// login gets the token that the client sends.
+func (c *client) login() {
+	c.t.Helper()
+	response, _ := c.do(http.MethodGet, "/auth/userpass", nil, map[string]string{
+		"X-Rucio-Account": "root", "X-Rucio-Username": testcluster.User, "X-Rucio-Password": testcluster.Password,
+	})
+	c.token = response.Header.Get("X-Rucio-Auth-Token")
+}
+
 func (c *client) must(method, path string, body any) string {
 	c.t.Helper()
 	response, text := c.do(method, path, body, nil)
@@ -55,10 +64,7 @@ func (c *client) must(method, path string, body any) string {
 func TestUnavailabilityEnds(t *testing.T) {
 	cluster := testcluster.Start(t, 3, func(cfg *node.Config) { cfg.ExpiryInterval = 20 * time.Millisecond })
 	c := &client{t: t, base: cluster.URLs()[0]}
-	response, _ := c.do(http.MethodGet, "/auth/userpass", nil, map[string]string{
-		"X-Rucio-Account": "root", "X-Rucio-Username": testcluster.User, "X-Rucio-Password": testcluster.Password,
-	})
-	c.token = response.Header.Get("X-Rucio-Auth-Token")
+	c.login()
 	priorities := map[string]int{"read": 1, "write": 1, "delete": 1}
 	c.must(http.MethodPost, "/accounts/root/scopes/s", nil)
 	c.must(http.MethodPost, "/rses/ONE", map[string]any{})

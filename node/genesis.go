@@ -18,12 +18,12 @@ var errNoRoot = errors.New("no cluster can be formed without root's first identi
 
 // genesis returns what makes the first command of a new cluster. Everything random in it is made here, once, by the node that
 // forms the cluster.
-func genesis(user, secret string) func(clusterID [16]byte) (*command.Genesis, error) {
+func genesis(cfg Config) func(clusterID [16]byte) (*command.Genesis, error) {
 	return func(clusterID [16]byte) (*command.Genesis, error) {
-		if user == "" || secret == "" {
+		if cfg.RootUser == "" || cfg.RootPassword == "" {
 			return nil, errNoRoot
 		}
-		hash, err := password.Hash(secret)
+		hash, err := password.Hash(cfg.RootPassword)
 		if err != nil {
 			return nil, fmt.Errorf("root's password: %w", err)
 		}
@@ -32,8 +32,8 @@ func genesis(user, secret string) func(clusterID [16]byte) (*command.Genesis, er
 			return nil, err
 		}
 		return &command.Genesis{
-			ClusterId: clusterID[:], RootIdentity: user, RootPassword: hash,
-			KeyId: uuid.NewString(), KeySeed: seed, Schema: catalogue.SchemaVersion,
+			ClusterId: clusterID[:], RootIdentity: cfg.RootUser, RootPassword: hash,
+			KeyId: uuid.NewString(), KeySeed: seed, Schema: catalogue.SchemaVersion, Features: uint32(*cfg.FeatureLevel),
 		}, nil
 	}
 }

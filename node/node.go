@@ -26,6 +26,7 @@ var ErrMachineFailed = errors.New("the state machine has failed")
 // Node is one running node.
 type Node struct {
 	logger  *slog.Logger
+	newest  uint64 // feature level that the node says it knows
 	machine *fsm.Machine
 	cluster *cluster.Node
 	server  *httpapi.Server
@@ -47,7 +48,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{logger: cfg.Logger, done: make(chan struct{})}
+	n := &Node{logger: cfg.Logger, newest: *cfg.FeatureLevel, done: make(chan struct{})}
 	if err := n.open(ctx, cfg); err != nil {
 		closeErr := n.Close(context.WithoutCancel(ctx))
 		return nil, fmt.Errorf("node %s: %w", cfg.NodeID, errors.Join(err, closeErr))
@@ -88,6 +89,7 @@ func (n *Node) open(ctx context.Context, cfg Config) (err error) {
 	n.stop = stop
 	n.watch.Go(func() { n.watchCluster(watchCtx) })
 	n.watch.Go(func() { n.expire(watchCtx, cfg.ExpiryInterval) })
+	n.watch.Go(func() { n.raiseFeatures(watchCtx, featureInterval) })
 	keep := retention{cfg.ChangesMaxAge, uint64(cfg.ChangesMaxBytes)}
 	n.watch.Go(func() { n.trimChanges(watchCtx, cfg.ChangesTrimInterval, keep) })
 	return nil
@@ -95,10 +97,10 @@ func (n *Node) open(ctx context.Context, cfg Config) (err error) {
 
 func (n *Node) clusterConfig(cfg Config) cluster.Config {
 	c := cluster.Config{
-		NodeID: cfg.NodeID, DataDir: cfg.DataDir, Version: cfg.Version,
+		NodeID: cfg.NodeID, DataDir: cfg.DataDir, Version: cfg.Version, Features: *cfg.FeatureLevel,
 		ClusterAddr: cfg.ClusterAddr, ClusterAdvertise: cfg.ClusterAdvertise, HTTPAdvertise: cfg.HTTPAdvertise,
 		Join: cfg.Join, BootstrapExpect: cfg.BootstrapExpect,
-		Genesis: genesis(cfg.RootUser, cfg.RootPassword), Machine: machine{n.machine}, Logger: cfg.Logger, Hook: cfg.Hook,
+		Genesis: genesis(cfg), Machine: machine{n.machine}, Logger: cfg.Logger, Hook: cfg.Hook,
 		Heartbeat: cfg.HeartbeatTimeout, Election: cfg.ElectionTimeout, Lease: cfg.LeaseTimeout,
 		LogBytes: cfg.LogBytes, SnapshotInterval: cfg.SnapshotInterval,
 	}

@@ -78,6 +78,9 @@ func (c *Cluster) StartNode(i int) {
 	c.nodes[i] = n
 }
 
+// Configure changes the configuration that a stopped node starts with.
+func (c *Cluster) Configure(i int, change func(*node.Config)) { change(&c.configs[i]) }
+
 // StopNode stops a node; its folder stays.
 func (c *Cluster) StopNode(i int) {
 	c.t.Helper()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"testing"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"dapple/command"
+	"dapple/internal/ports"
 	"dapple/transport/transporttest"
 )
 
@@ -39,11 +39,7 @@ func newFleet(t testing.TB, names ...string) *fleet {
 	t.Helper()
 	f := &fleet{t: t, net: transporttest.New(), addrs: map[string]string{}, dirs: map[string]string{}, nodes: map[string]*member{}, names: names}
 	for _, name := range names {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		f.addrs[name] = l.Addr().String()
-		f.net.Name(f.addrs[name], name)
-		require.NoError(t, l.Close())
+		f.place(name)
 		f.dirs[name] = t.TempDir()
 	}
 	t.Cleanup(func() {
@@ -52,6 +48,16 @@ func newFleet(t testing.TB, names ...string) *fleet {
 		}
 	})
 	return f
+}
+
+// place gives a node an address, which stays its own until the test ends.
+func (f *fleet) place(name string) {
+	f.t.Helper()
+	reserved, err := ports.Reserve()
+	require.NoError(f.t, err)
+	f.t.Cleanup(func() { require.NoError(f.t, reserved.Release()) })
+	f.addrs[name] = reserved.Address
+	f.net.Name(reserved.Address, name)
 }
 
 func (f *fleet) close(m *member) {

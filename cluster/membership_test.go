@@ -114,11 +114,7 @@ func TestAddressChange(t *testing.T) {
 	f.voters(3)
 	for _, name := range []string{f.followers()[0], f.leader()} {
 		f.stop(name)
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		f.addrs[name] = l.Addr().String()
-		f.net.Name(f.addrs[name], name)
-		require.NoError(t, l.Close())
+		f.place(name)
 		f.start(name)
 		f.ready(name)
 		eventually(t, func() bool {

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"dapple/command"
+	"dapple/internal/ports"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -147,10 +148,10 @@ func TestCallErrors(t *testing.T) {
 	a, b := open(t, Config{MaxFrame: 1 << 20}, clusterA), open(t, Config{MaxFrame: 1 << 20}, clusterA)
 	address := b.Addr().String()
 
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	closed, err := ports.Reserve()
 	require.NoError(t, err)
-	require.NoError(t, closed.Close())
-	_, _, err = a.Call(callTime(t), closed.Addr().String(), echo, nil)
+	_, _, err = a.Call(callTime(t), closed.Address, echo, nil)
+	require.NoError(t, closed.Release())
 	require.False(t, sent(t, err), "nobody listens: %v", err)
 
 	over, cancel := context.WithCancel(context.Background())

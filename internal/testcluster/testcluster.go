@@ -4,7 +4,6 @@ package testcluster
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/http"
 	"path/filepath"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"dapple/internal/ports"
 	"dapple/node"
 )
 
@@ -61,13 +61,14 @@ func Start(t testing.TB, n int, options ...func(*node.Config)) *Cluster {
 	return c
 }
 
-// FreeAddress returns an address of the loopback interface that nobody listens on.
+// FreeAddress returns an address of the loopback interface on which the test may start a server, stop it and start it
+// again. Nobody else gets it by chance before the test ends.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	reserved, err := ports.Reserve()
 	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	t.Cleanup(func() { require.NoError(t, reserved.Release()) })
+	return reserved.Address
 }
 
 // StartNode starts a node that is stopped.

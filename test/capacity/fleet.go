@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"dapple/internal/ports"
 )
 
 const (
@@ -36,6 +37,8 @@ type fleet struct {
 	common
 	nodes []*process
 	web   *http.Client
+	// reserved are the ports of the nodes. They are kept until the fleet stops, since a node may restart.
+	reserved []*ports.Reservation
 }
 
 // startFleet starts a cluster and waits until all nodes are ready.
@@ -45,7 +48,7 @@ func startFleet(ctx context.Context, c common, count int) (*fleet, error) {
 	for range count {
 		p, err := f.add()
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, f.stop())
 		}
 		join = append(join, p.cluster)
 	}
@@ -67,23 +70,16 @@ func startFleet(ctx context.Context, c common, count int) (*fleet, error) {
 func (f *fleet) add() (*process, error) {
 	p := &process{name: fmt.Sprintf("n%d", len(f.nodes)+1), fleet: f}
 	p.dir = filepath.Join(f.Dir, p.name)
-	var err error
-	if p.http, err = freeAddress(); err != nil {
-		return nil, err
-	}
-	if p.cluster, err = freeAddress(); err != nil {
-		return nil, err
+	for _, address := range []*string{&p.http, &p.cluster} {
+		reserved, err := ports.Reserve()
+		if err != nil {
+			return nil, err
+		}
+		f.reserved = append(f.reserved, reserved)
+		*address = reserved.Address
 	}
 	f.nodes = append(f.nodes, p)
 	return p, os.MkdirAll(f.Dir, 0o755)
-}
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 func (f *fleet) urls() (urls []string) {
@@ -93,7 +89,7 @@ func (f *fleet) urls() (urls []string) {
 	return urls
 }
 
-// stop stops all nodes that run.
+// stop stops all nodes that run and gives their ports back.
 func (f *fleet) stop() error {
 	for _, p := range f.nodes {
 		if p.exited != nil {
@@ -106,6 +102,10 @@ func (f *fleet) stop() error {
 			errs = append(errs, p.end(syscall.SIGTERM))
 		}
 	}
+	for _, r := range f.reserved {
+		errs = append(errs, r.Release())
+	}
+	f.reserved = nil
 	return errors.Join(errs...)
 }
 

@@ -23,11 +23,11 @@ func dapple(binary string) system {
 		name: "dapple",
 		runs: []string{"register", "register-bulk", "lookup", "list", "state", "delete", "exists", "mixed", "register-half"},
 		start: func(ctx context.Context, folder string) (*nodes, error) {
-			clients, peers, err := clusterAddresses()
-			if err != nil {
-				return nil, err
-			}
 			n := &nodes{folder: folder}
+			clients, peers, err := n.clusterAddresses()
+			if err != nil {
+				return n, err
+			}
 			for i := range clusterSize {
 				name := fmt.Sprintf("n%d", i+1)
 				n.urls = append(n.urls, "http://"+clients[i])

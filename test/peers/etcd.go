@@ -32,15 +32,15 @@ func etcd(ctx context.Context) (system, error) {
 }
 
 func startEtcd(ctx context.Context, binary, folder string) (*nodes, error) {
-	clients, peers, err := clusterAddresses()
+	n := &nodes{folder: folder}
+	clients, peers, err := n.clusterAddresses()
 	if err != nil {
-		return nil, err
+		return n, err
 	}
 	var all []string
 	for i, peer := range peers {
 		all = append(all, fmt.Sprintf("n%d=http://%s", i+1, peer))
 	}
-	n := &nodes{folder: folder}
 	for i := range clusterSize {
 		name := fmt.Sprintf("n%d", i+1)
 		n.urls = append(n.urls, "http://"+clients[i])

@@ -61,12 +61,13 @@ func hello(ctx context.Context, folder string) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	addresses, err := freeAddresses(1)
+	n := &nodes{folder: folder}
+	defer n.stop()
+	addresses, err := n.addresses(1)
 	if err != nil {
 		return 0, err
 	}
-	n := &nodes{folder: folder, urls: []string{"http://" + addresses[0]}}
-	defer n.stop()
+	n.urls = []string{"http://" + addresses[0]}
 	if err := n.launch("hello", nil, self, "--hello", addresses[0]); err != nil {
 		return 0, err
 	}

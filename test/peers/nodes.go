@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"dapple/internal/ports"
 )
 
 const (
@@ -26,6 +27,7 @@ type nodes struct {
 	folder    string
 	urls      []string // base URLs for clients
 	processes []*process
+	reserved  []*ports.Reservation // of the processes, until they have ended
 }
 
 // process is one that runs, or has ended when done is closed.
@@ -62,7 +64,7 @@ func (n *nodes) launch(name string, env []string, command string, args ...string
 	return nil
 }
 
-// stop ends all processes and waits for them.
+// stop ends all processes, waits for them and gives their ports back.
 func (n *nodes) stop() {
 	for _, p := range n.processes {
 		p.end()
@@ -70,6 +72,10 @@ func (n *nodes) stop() {
 	for _, p := range n.processes {
 		<-p.done
 	}
+	for _, r := range n.reserved {
+		_ = r.Release()
+	}
+	n.reserved = nil
 }
 
 // ready waits until every node answers a path with 200.
@@ -138,24 +144,24 @@ func ask(ctx context.Context, method, url string, body []byte) ([]byte, error) {
 }
 
 // clusterAddresses returns an address for clients and one for the other nodes for each node of a cluster.
-func clusterAddresses() (clients, peers []string, err error) {
-	addresses, err := freeAddresses(2 * clusterSize)
+func (n *nodes) clusterAddresses() (clients, peers []string, err error) {
+	addresses, err := n.addresses(2 * clusterSize)
 	if err != nil {
 		return nil, nil, err
 	}
 	return addresses[:clusterSize], addresses[clusterSize:], nil
 }
 
-// freeAddresses returns addresses on loopback that nobody listens on now.
-func freeAddresses(count int) ([]string, error) {
+// addresses returns addresses on loopback that only the processes of these nodes listen on until stop.
+func (n *nodes) addresses(count int) ([]string, error) {
 	var addresses []string
 	for range count {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		reserved, err := ports.Reserve()
 		if err != nil {
 			return nil, err
 		}
-		defer l.Close() // at the end, so that no address comes twice
-		addresses = append(addresses, l.Addr().String())
+		n.reserved = append(n.reserved, reserved)
+		addresses = append(addresses, reserved.Address)
 	}
 	return addresses, nil
 }

@@ -22,11 +22,11 @@ func parts() (system, error) {
 }
 
 func startParts(ctx context.Context, self, folder string) (*nodes, error) {
-	clients, peers, err := clusterAddresses()
-	if err != nil {
-		return nil, err
-	}
 	n := &nodes{folder: folder}
+	clients, peers, err := n.clusterAddresses()
+	if err != nil {
+		return n, err
+	}
 	for i := range clusterSize {
 		name := fmt.Sprintf("n%d", i+1)
 		state := filepath.Join(folder, name)

@@ -30,11 +30,11 @@ func rqlite() (system, error) {
 }
 
 func startRqlite(ctx context.Context, binary, folder string) (*nodes, error) {
-	clients, peers, err := clusterAddresses()
-	if err != nil {
-		return nil, err
-	}
 	n := &nodes{folder: folder}
+	clients, peers, err := n.clusterAddresses()
+	if err != nil {
+		return n, err
+	}
 	for i := range clusterSize {
 		name := fmt.Sprintf("n%d", i+1)
 		n.urls = append(n.urls, "http://"+clients[i])

@@ -17,15 +17,16 @@ func rucio(scripts string) (system, error) {
 	return system{
 		name: "rucio", runs: []string{"register", "register-bulk", "lookup", "list", "state"}, slow: true,
 		start: func(ctx context.Context, folder string) (*nodes, error) {
-			addresses, err := freeAddresses(1)
+			n := &nodes{folder: folder}
+			addresses, err := n.addresses(1)
 			if err != nil {
-				return nil, err
+				return n, err
 			}
 			_, port, err := net.SplitHostPort(addresses[0])
 			if err != nil {
-				return nil, err
+				return n, err
 			}
-			n := &nodes{folder: folder, urls: []string{"http://" + addresses[0]}}
+			n.urls = []string{"http://" + addresses[0]}
 			if err := n.launch("rucio", nil, filepath.Join(scripts, "rucio-server"), port); err != nil {
 				return n, err
 			}

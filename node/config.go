@@ -25,6 +25,8 @@ type Config struct {
 	HTTPAddr, HTTPAdvertise string
 	// ClusterAddr is where other nodes connect, host:port; ClusterAdvertise the host:port at which they reach the node.
 	ClusterAddr, ClusterAdvertise string
+	// HTTPListener and ClusterListener, if set, are used instead of listening on HTTPAddr and ClusterAddr. The node closes them.
+	HTTPListener, ClusterListener net.Listener
 	// BootstrapExpect is how many nodes must have found each other before a new cluster is formed; 0 is all that Join
 	// names, with this one.
 	BootstrapExpect int

@@ -76,9 +76,11 @@ func (n *Node) open(ctx context.Context, cfg Config) (err error) {
 	if n.server, err = httpapi.New(serverConfig); err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", cfg.HTTPAddr)
-	if err != nil {
-		return err
+	listener := cfg.HTTPListener
+	if listener == nil {
+		if listener, err = net.Listen("tcp", cfg.HTTPAddr); err != nil {
+			return err
+		}
 	}
 	n.watch.Go(func() {
 		if serveErr := n.server.Serve(listener); serveErr != nil {
@@ -98,7 +100,7 @@ func (n *Node) open(ctx context.Context, cfg Config) (err error) {
 func (n *Node) clusterConfig(cfg Config) cluster.Config {
 	c := cluster.Config{
 		NodeID: cfg.NodeID, DataDir: cfg.DataDir, Version: cfg.Version, Features: *cfg.FeatureLevel,
-		ClusterAddr: cfg.ClusterAddr, ClusterAdvertise: cfg.ClusterAdvertise, HTTPAdvertise: cfg.HTTPAdvertise,
+		ClusterAddr: cfg.ClusterAddr, Listener: cfg.ClusterListener, ClusterAdvertise: cfg.ClusterAdvertise, HTTPAdvertise: cfg.HTTPAdvertise,
 		Join: cfg.Join, BootstrapExpect: cfg.BootstrapExpect,
 		Genesis: genesis(cfg), Machine: machine{n.machine}, Logger: cfg.Logger, Hook: cfg.Hook,
 		Heartbeat: cfg.HeartbeatTimeout, Election: cfg.ElectionTimeout, Lease: cfg.LeaseTimeout,

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,25 +17,28 @@ import (
 	"dapple/node"
 )
 
-// clusterPortOffset is what separates a development node's cluster port from its HTTP port.
-const clusterPortOffset = 10000
-
 // devCmd runs a whole cluster on the loopback interface in one process.
 type devCmd struct {
 	Nodes    int        `default:"3" help:"Number of nodes."`
-	HTTPPort int        `default:"8080" name:"http-port" help:"HTTP port of the first node; each further node takes the next. A node's cluster port is its HTTP port + 10000."`
+	HTTPPort int        `default:"8080" name:"http-port" help:"HTTP port of the first node; each further node takes the next. A node's cluster port is its HTTP port + 10000. With 0 each node takes free ports; the URLs that are printed name them."`
 	DataDir  string     `help:"Folder of all nodes' data, kept at the end; by default a temporary one that is removed." placeholder:"DIR"`
 	User     string     `default:"ddmlab" help:"User name of root's identity, used when the cluster is formed."`
 	Password string     `default:"secret" help:"Its password."`
 	LogLevel slog.Level `default:"warn" help:"debug, info, warn or error."`
 
 	Tuning tuning `embed:""`
+
+	places []place
 }
 
 // Run starts the nodes, says ready once each of them answers logins, and stops them when ctx ends.
 func (d *devCmd) Run(ctx context.Context, s *streams) (err error) {
-	if d.Nodes < 1 || d.HTTPPort < 1 || d.HTTPPort+d.Nodes-1+clusterPortOffset > 65535 {
-		return &exitError{exitUsage, fmt.Errorf("--nodes must be at least 1 and --http-port from 1 to %d", 65535-clusterPortOffset-d.Nodes+1)}
+	if err = d.checkPorts(); err != nil {
+		return err
+	}
+	defer d.closePlaces()
+	if err = d.choosePlaces(); err != nil {
+		return err
 	}
 	dir, cleanup, err := d.dataDir()
 	if err != nil {
@@ -92,22 +94,20 @@ func (d *devCmd) dataDir() (dir string, cleanup func() error, err error) {
 }
 
 func (d *devCmd) url(i int) string {
-	return "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(d.HTTPPort+i))
+	return "http://" + d.places[i].http
 }
 
 func (d *devCmd) nodeConfig(i int, dir string, logger *slog.Logger) node.Config {
 	name := "node" + strconv.Itoa(i+1)
-	cluster := func(i int) string {
-		return net.JoinHostPort("127.0.0.1", strconv.Itoa(d.HTTPPort+clusterPortOffset+i))
-	}
 	var join []string
-	for j := range d.Nodes {
-		join = append(join, cluster(j))
+	for _, p := range d.places {
+		join = append(join, p.cluster)
 	}
+	at := d.places[i]
 	cfg := node.Config{
 		NodeID: name, DataDir: filepath.Join(dir, name),
-		HTTPAddr: net.JoinHostPort("127.0.0.1", strconv.Itoa(d.HTTPPort+i)), HTTPAdvertise: d.url(i),
-		ClusterAddr: cluster(i), ClusterAdvertise: cluster(i),
+		HTTPAddr: at.http, HTTPAdvertise: d.url(i), HTTPListener: at.httpListener,
+		ClusterAddr: at.cluster, ClusterAdvertise: at.cluster, ClusterListener: at.clusterListener,
 		BootstrapExpect: d.Nodes, Join: join,
 		RootUser: d.User, RootPassword: d.Password,
 		Logger: logger.With("node", name), Version: version.String(),

@@ -10,12 +10,9 @@ import contextlib
 import importlib.util
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -59,42 +56,30 @@ def missing_packages():
     return missing
 
 
-def free_port_base():
-    """A port from which three for clients and three for nodes, 10000 above, are likely to be free."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return 20000 + s.getsockname()[1] % 10000
-
-
 @contextlib.contextmanager
 def cluster(folder):
     """Runs three nodes and yields their URLs."""
     subprocess.run(["go", "build", "-o", folder / "dapple", "./cmd/dapple"], cwd=ROOT, check=True)
-    port = free_port_base()
-    urls = [f"http://127.0.0.1:{port + i}" for i in range(3)]
     log = open(folder / "dapple.log", "w")
-    nodes = subprocess.Popen([folder / "dapple", "dev", "--nodes", "3", "--http-port", str(port), "--data-dir", folder / "data"],
-                             stdout=log, stderr=subprocess.STDOUT)
+    nodes = subprocess.Popen([folder / "dapple", "dev", "--nodes", "3", "--http-port", "0", "--data-dir", folder / "data"],
+                             stdout=subprocess.PIPE, stderr=log, text=True)
     try:
-        for url in urls:
-            wait_ready(nodes, url, folder / "dapple.log")
-        yield urls
+        yield list(ready_urls(nodes, folder / "dapple.log"))
     finally:
         nodes.terminate()
         nodes.wait(30)
+        nodes.stdout.close()
         log.close()
 
 
-def wait_ready(nodes, url, log):
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(url + "/readyz", timeout=5)
+def ready_urls(nodes, log):
+    """The URLs that the cluster prints before it says that it is ready."""
+    for line in nodes.stdout:
+        if line == "ready\n":
             return
-        except OSError:
-            if nodes.poll() is not None or time.monotonic() > deadline:
-                sys.exit(f"the cluster does not come up:\n{log.read_text()}")
-            time.sleep(0.1)
+        if found := re.fullmatch(r"node \d+: (\S+)\n", line):
+            yield found[1]
+    sys.exit(f"the cluster does not come up:\n{log.read_text()}")
 
 
 def prepare(source, url):

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// counterStates are the states that are counted, in the order in which they are stored.
+// counterStates are all states, in the order in which their counters are stored.
 const counterStates = "ABCDTU"
 
 // Tally is a number of files and the sum of their bytes.

@@ -5,7 +5,19 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"dapple/command"
 )
+
+// A state without a counter could not be counted; the order is part of the stored format.
+func TestEveryStateIsCounted(t *testing.T) {
+	require.Equal(t, "ABCDTU", counterStates)
+	var states []byte
+	for _, state := range command.ReplicaStates() {
+		states = append(states, byte(state))
+	}
+	require.ElementsMatch(t, []byte(counterStates), states)
+}
 
 func TestCountersAgainstSums(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -1,6 +1,10 @@
 package catalogue
 
-import "bytes"
+import (
+	"bytes"
+
+	"dapple/command"
+)
 
 func (c *invariants) did(key, value []byte) error {
 	ref, err := parseRef(key)
@@ -123,7 +127,7 @@ func (c *invariants) replica(ref didRef, d *DID, r *Replica) error {
 	if err != nil {
 		return err
 	}
-	if !KnownState(uint32(r.State)) {
+	if !command.IsReplicaState(uint32(r.State)) {
 		return violated("state %q at %s", r.State, rse.Name)
 	}
 	if rse.Deleted != 0 {

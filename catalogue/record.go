@@ -3,6 +3,8 @@ package catalogue
 import (
 	"encoding/binary"
 	"encoding/hex"
+
+	"dapple/command"
 )
 
 // DIDType tells files, datasets and containers apart. The numbers are stored.
@@ -15,17 +17,17 @@ const (
 	TypeContainer DIDType = 3
 )
 
-// ReplicaState is the state of one copy of a file. The letters are the API's and are stored.
-type ReplicaState byte
+// ReplicaState is the state of one copy of a file. The letters are stored.
+type ReplicaState = command.ReplicaState
 
-// The states of a replica. Only available ones are offered to readers.
+// The states of a replica, by their names in package command.
 const (
-	StateAvailable              ReplicaState = 'A'
-	StateUnavailable            ReplicaState = 'U'
-	StateCopying                ReplicaState = 'C'
-	StateBeingDeleted           ReplicaState = 'B'
-	StateBad                    ReplicaState = 'D'
-	StateTemporarilyUnavailable ReplicaState = 'T'
+	StateAvailable              = command.StateAvailable
+	StateUnavailable            = command.StateUnavailable
+	StateCopying                = command.StateCopying
+	StateBeingDeleted           = command.StateBeingDeleted
+	StateBad                    = command.StateBad
+	StateTemporarilyUnavailable = command.StateTemporarilyUnavailable
 )
 
 // DID is the record of a data identifier; scope and name are its key. A file's record holds all its replicas.

@@ -1,9 +1,7 @@
 package catalogue
 
 import (
-	"fmt"
 	"strconv"
-	"strings"
 
 	"dapple/command"
 )
@@ -18,31 +16,6 @@ const (
 	// attributeTombstoneDelay is the RSE attribute with the seconds after which a new replica may be deleted.
 	attributeTombstoneDelay = "tombstone_delay"
 )
-
-// String returns the API's name of a state.
-func (s ReplicaState) String() string {
-	switch s {
-	case StateAvailable:
-		return "AVAILABLE"
-	case StateUnavailable:
-		return "UNAVAILABLE"
-	case StateCopying:
-		return "COPYING"
-	case StateBeingDeleted:
-		return "BEING_DELETED"
-	case StateBad:
-		return "BAD"
-	case StateTemporarilyUnavailable:
-		return "TEMPORARY_UNAVAILABLE"
-	default:
-		return fmt.Sprintf("state(%d)", byte(s))
-	}
-}
-
-// KnownState reports whether a number is the letter of a state of replicas.
-func KnownState(letter uint32) bool {
-	return letter < 0x80 && strings.IndexByte(counterStates, byte(letter)) >= 0
-}
 
 // AddReplicas registers replicas of files at an RSE, all or none. Files that are unknown become DIDs of the issuer, with the
 // metadata given; a replica that is there already stays as it is.

@@ -137,7 +137,7 @@ func (c *planCheck) add(i int, n namedFile) error {
 	if f.Bytes > MaxFileBytes {
 		return Errorf(command.CodeInvalidValue, "File %s:%s: %d bytes are too many", f.Scope, f.Name, f.Bytes)
 	}
-	if f.State != 0 && !KnownState(f.State) {
+	if f.State != 0 && !command.IsReplicaState(f.State) {
 		return Errorf(command.CodeInvalidValue, "File %s:%s: no such state of replicas: %d", f.Scope, f.Name, f.State)
 	}
 	path, err := c.paths.check(c.v, n)

@@ -26,7 +26,7 @@ func UpdateReplicaStates(tx Tx, at Stamp, c *command.UpdateReplicaStates) ([]byt
 }
 
 func changeState(edits *replicaEdits, paths *pathCheck, rse *RSE, f *command.ReplicaChange) error {
-	if !KnownState(f.State) {
+	if !command.IsReplicaState(f.State) {
 		return Errorf(command.CodeInvalidValue, "Replica %s:%s: no such state of replicas: %d", f.Scope, f.Name, f.State)
 	}
 	r, found, err := edits.find(rse, f.Scope, f.Name)

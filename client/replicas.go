@@ -45,7 +45,8 @@ func (c *Client) AddReplicasReporting(ctx context.Context, rse string, files []N
 	}, &added)
 }
 
-// NewState is the state that a replica is to have: the letter A, U, C, B, D or T.
+// NewState is the state that a replica is to have, by its letter: A is AVAILABLE, U UNAVAILABLE, C COPYING,
+// B BEING_DELETED, D BAD and T TEMPORARY_UNAVAILABLE.
 type NewState struct {
 	Scope string `json:"scope"`
 	Name  string `json:"name"`

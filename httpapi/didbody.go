@@ -291,7 +291,7 @@ func childState(item object) (uint32, error) {
 	if err != nil || text == "" {
 		return 0, err
 	}
-	if len(text) != 1 || !catalogue.KnownState(uint32(text[0])) {
+	if len(text) != 1 || !command.IsReplicaState(uint32(text[0])) {
 		return 0, catalogue.Errorf(command.CodeInvalidObject, "Problem validating dids: '%.40s' is no state of replicas", text)
 	}
 	return uint32(text[0]), nil

@@ -8,6 +8,8 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/require"
+
+	"dapple/command"
 )
 
 // TestEveryRouteIsDescribed compares the table of routes with the document, both ways.
@@ -33,6 +35,19 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 		require.Equal(t, r.reads(), operation.Parameters.GetByInAndName("query", queryLevel) != nil, "%s: whether it is read at a level", name)
 	}
 	require.Empty(t, described, "in openapi.yaml and not served")
+}
+
+// The document names the states that there are.
+func TestStatesAreDescribed(t *testing.T) {
+	ts := newTestServer(t, nil)
+	document, err := openapi3.NewLoader().LoadFromData(ts.document.json)
+	require.NoError(t, err)
+	var names []any
+	for _, state := range command.ReplicaStates() {
+		names = append(names, state.String())
+	}
+	states := document.Components.Schemas["Replica"].Value.Properties["states"].Value
+	require.ElementsMatch(t, names, states.AdditionalProperties.Schema.Value.Enum)
 }
 
 func TestAPIDocument(t *testing.T) {

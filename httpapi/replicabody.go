@@ -241,7 +241,7 @@ func (s *itemScanner) stateField(i int, item *fileItem) error {
 	if err != nil {
 		return err
 	}
-	if len(b) != 1 || !catalogue.KnownState(uint32(b[0])) {
+	if len(b) != 1 || !command.IsReplicaState(uint32(b[0])) {
 		return s.invalid(i, "'"+abridge(b)+"' is not one of 'A', 'U', 'C', 'B', 'D', 'T'")
 	}
 	item.State = uint32(b[0])

@@ -17,12 +17,6 @@ var (
 		"Bytes of the replicas in the catalogue, by RSE and state.", []string{"rse", "state"}, nil)
 )
 
-// replicaStates are all states, each a series of every RSE.
-var replicaStates = [...]catalogue.ReplicaState{
-	catalogue.StateAvailable, catalogue.StateUnavailable, catalogue.StateCopying,
-	catalogue.StateBeingDeleted, catalogue.StateBad, catalogue.StateTemporarilyUnavailable,
-}
-
 // Describe implements prometheus.Collector.
 func (z *sizes) Describe(out chan<- *prometheus.Desc) {
 	out <- sizeReplicas
@@ -50,7 +44,7 @@ func (z *sizes) collect(out chan<- prometheus.Metric) error {
 		if err != nil {
 			return err
 		}
-		for _, state := range replicaStates {
+		for _, state := range command.ReplicaStates() {
 			tally, name := counters.Of(state), state.String()
 			out <- prometheus.MustNewConstMetric(sizeReplicas, prometheus.GaugeValue, float64(tally.Files), rse.Name, name)
 			out <- prometheus.MustNewConstMetric(sizeBytes, prometheus.GaugeValue, float64(tally.Bytes), rse.Name, name)

@@ -217,6 +217,28 @@ func TestListingRoundTrip(t *testing.T) {
 	require.Equal(t, listing, to.listing(t, `{"dids":[{"scope":"data","name":"d0"}],"all_states":true}`))
 }
 
+// Every state is imported as what it is, by its letter, by its name and from a listing.
+func TestStatesAreImported(t *testing.T) {
+	s := newSite(t)
+	states := map[string]string{
+		"A": "AVAILABLE", "U": "UNAVAILABLE", "C": "COPYING", "B": "BEING_DELETED", "D": "BAD", "T": "TEMPORARY_UNAVAILABLE",
+	}
+	var text strings.Builder
+	want := map[string]map[string]string{}
+	for letter, name := range states {
+		fmt.Fprintf(&text, `{"scope":"data","name":"%s","bytes":1,"replicas":[{"rse":"ONE","state":"%s"},{"rse":"TWO","state":"%s"}]}`+"\n",
+			letter, letter, name)
+		fmt.Fprintf(&text, `{"scope":"data","name":"%s","bytes":1,"rses":{"ONE":[],"TWO":[]},"states":{"ONE":"%s","TWO":"%s"}}`+"\n",
+			name, letter, name)
+		want[letter] = map[string]string{"ONE": name, "TWO": name}
+		want[name] = want[letter]
+	}
+	_, refused, err := s.run(t, text.String(), func(c *Config) { c.Dataset = client.DIDName{Scope: "data", Name: "states"} })
+	require.NoError(t, err)
+	require.Empty(t, refused)
+	require.Equal(t, want, s.replicas(t, "states"))
+}
+
 // ask sends what the client has no call for, and returns the answer to it.
 func (s site) ask(t *testing.T, method, path, body string) string {
 	t.Helper()

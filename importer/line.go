@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"dapple/client"
+	"dapple/command"
 )
 
 // line is one line of the input: what docs/import.md describes, or a line of a listing of replicas.
@@ -153,21 +154,13 @@ func (i *item) takeListed(l *line) {
 }
 
 // letter returns the letter of a state that is named in full or by it; none is available.
-func letter(state string) (string, bool) {
-	switch state {
-	case "", "A", "AVAILABLE":
-		return "A", true
-	case "U", "UNAVAILABLE":
-		return "U", true
-	case "C", "COPYING":
-		return "C", true
-	case "D", "BEING_DELETED":
-		return "D", true
-	case "B", "BAD":
-		return "B", true
-	case "T", "TEMPORARY_UNAVAILABLE":
-		return "T", true
-	default:
-		return state, false
+func letter(text string) (string, bool) {
+	if text == "" {
+		return string(rune(command.StateAvailable)), true
 	}
+	state, known := command.ParseReplicaState(text)
+	if !known {
+		return text, false
+	}
+	return string(rune(state)), true
 }

@@ -35,9 +35,9 @@ var forbidden = map[string][]string{
 		"dapple/command", "dapple/catalogue", "dapple/fsm", "dapple/transport", "dapple/cluster", "dapple/httpapi", "dapple/node",
 		"github.com/gin-gonic/gin", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble",
 	},
-	// Another client of the API, of Rucio's too.
+	// Another client of the API, of Rucio's too. It takes the states of replicas from package command.
 	"importer": {
-		"dapple/bench", "dapple/command", "dapple/catalogue", "dapple/fsm", "dapple/transport", "dapple/cluster", "dapple/httpapi", "dapple/node",
+		"dapple/bench", "dapple/catalogue", "dapple/fsm", "dapple/transport", "dapple/cluster", "dapple/httpapi", "dapple/node",
 		"github.com/gin-gonic/gin", "github.com/hashicorp/raft", "github.com/cockroachdb/pebble",
 	},
 }

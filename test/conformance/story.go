@@ -63,6 +63,9 @@ func Load(pattern string) ([]Story, error) {
 		if err := json.Unmarshal(b, &story); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
+		if story.Scenario == "" || len(story.Steps) == 0 {
+			return nil, fmt.Errorf("%s: no story: scenario and steps are needed", name)
+		}
 		stories = append(stories, story)
 	}
 	return stories, nil

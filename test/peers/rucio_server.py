@@ -1,4 +1,5 @@
 """Runs Rucio's server on a PostgreSQL of its own, until it is ended. See scripts/rucio-server."""
+import argparse
 import contextlib
 import glob
 import importlib.util
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -41,7 +43,7 @@ default = postgresql+psycopg://rucio@/rucio?host={sockets}
 pool_size = 20
 max_overflow = 20
 [cache]
-url = 127.0.0.1:{cache}
+url = unix:{cache}
 [bootstrap]
 userpass_identity = bench
 userpass_pwd = bench
@@ -52,6 +54,16 @@ schema = generic
 lfn2pfn_algorithm_default = hash
 support = none
 support_rucio = none
+{policy}
+"""
+# Nobody may delete replicas by the generic permissions. With this package of permissions root and admins may.
+DELETION = """from rucio.core.account import has_account_attribute
+
+
+def has_permission(issuer, action, kwargs, *, session):
+    if action != "delete_replicas":
+        return None  # as the generic permissions say
+    return issuer.external == "root" or has_account_attribute(account=issuer, key="admin", session=session)
 """
 BOOTSTRAP = """from rucio.db.sqla import models
 from rucio.db.sqla.session import get_engine
@@ -128,14 +140,15 @@ def database(folder):
 
 
 @contextlib.contextmanager
-def cache():
-    """A memcached, without which Rucio asks the database for everything anew; yields its port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    user = ["-u", "nobody"] if os.geteuid() == 0 else []
-    with process("memcached", "-l", "127.0.0.1", "-p", port, "-U", 0, *user):
-        yield port
+def cache(folder):
+    """A memcached, without which Rucio asks the database for everything again; yields its socket."""
+    user = []
+    if os.geteuid() == 0:
+        entry = pwd.getpwnam("nobody")
+        os.chown(folder, entry.pw_uid, entry.pw_gid)
+        user = ["-u", "nobody"]
+    with process("memcached", "-s", folder / "socket", "-a", "0777", *user):
+        yield folder / "socket"
 
 
 def stubs(folder):
@@ -148,29 +161,59 @@ def stubs(folder):
     return folder
 
 
-def serve(port, folder):
+def open_deletion(folder):
+    """Makes a policy package with DELETION and returns the setting that names it."""
+    package = folder / "dapple_open_deletion"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "permission.py").write_text(DELETION)
+    return "package = " + package.name
+
+
+def serve(listener, folder, opened):
     """Runs everything until the server ends."""
     folder.chmod(0o711)
-    (folder / "postgres").mkdir()
-    with database(folder / "postgres") as sockets, cache() as cached:
+    for name in ("postgres", "memcached"):
+        (folder / name).mkdir()
+    port = listener.getsockname()[1]
+    with database(folder / "postgres") as sockets, cache(folder / "memcached") as cached:
+        policy = open_deletion(folder / "stubs") if opened else ""
         config = folder / "rucio.cfg"
-        config.write_text(CONFIG.format(port=port, sockets=sockets, cache=cached))
+        config.write_text(CONFIG.format(port=port, sockets=sockets, cache=cached, policy=policy))
         source = Path(os.environ["RUCIO_SOURCE"]).resolve() / "lib"
         path = [str(source), os.environ.get("PYTHONPATH", ""), str(stubs(folder / "stubs"))]
         env = {**os.environ, "RUCIO_CONFIG": str(config), "PYTHONPATH": ":".join(filter(None, path)), "PYTHONDONTWRITEBYTECODE": "1"}
         subprocess.run([sys.executable, "-c", BOOTSTRAP], check=True, env=env, cwd=folder)
-        with process(sys.executable, "-m", "gunicorn", "--workers", 4, "--threads", 4, "--bind", f"127.0.0.1:{port}",
-                     "--log-level", "warning", "rucio.web.rest.main:application", env=env, cwd=folder) as server:
+        with process(sys.executable, "-m", "gunicorn", "--workers", 4, "--threads", 4, "--bind", f"fd://{listener.fileno()}",
+                     "--log-level", "warning", "rucio.web.rest.main:application",
+                     env=env, cwd=folder, pass_fds=[listener.fileno()]) as server:
             server.wait()
 
 
+def end_with_input():
+    """Ends this process once its input ends."""
+    while sys.stdin.buffer.read(1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def main():
+    parser = argparse.ArgumentParser(prog="rucio-server", description=__doc__)
+    parser.add_argument("port", type=int, help="port to serve at, 0 for any that is free")
+    parser.add_argument("--open-deletion", action="store_true", help="let root and admins delete replicas")
+    parser.add_argument("--until-eof", action="store_true", help="end when the standard input ends")
+    arguments = parser.parse_args()
     why = list(missing())
     if why:
         sys.exit("rucio-server: " + "; ".join(why))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with tempfile.TemporaryDirectory(prefix="rucio-server-") as folder:
-        serve(int(sys.argv[1]), Path(folder))
+    if arguments.until_eof:
+        threading.Thread(target=end_with_input, daemon=True).start()
+    # Requests wait from here on until the server is up: whoever reads the URL need not ask again and again.
+    with socket.create_server(("127.0.0.1", arguments.port), backlog=1024) as listener:
+        print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+        with tempfile.TemporaryDirectory(prefix="rucio-server-") as folder:
+            serve(listener, Path(folder), arguments.open_deletion)
 
 
 if __name__ == "__main__":

@@ -85,6 +85,7 @@ func TestExactlyOnceUnderFaults(t *testing.T) {
 		outcomes []outcome
 		workers  sync.WaitGroup
 	)
+	proposals := newTallies(f.names)
 	stop := make(chan struct{})
 	for _, name := range f.names {
 		for w := range 8 {
@@ -101,6 +102,11 @@ func TestExactlyOnceUnderFaults(t *testing.T) {
 					if err == nil {
 						code = r.Code
 					}
+					if code == command.CodeOK {
+						proposals[name].done.Add(1)
+					} else {
+						proposals[name].failed.Add(1)
+					}
 					mu.Lock()
 					outcomes = append(outcomes, outcome{counter, code})
 					mu.Unlock()
@@ -112,15 +118,16 @@ func TestExactlyOnceUnderFaults(t *testing.T) {
 		x, y := f.names[rand.IntN(3)], f.names[rand.IntN(3)]
 		if x == y {
 			f.net.Isolate(x)
-			time.Sleep(400 * time.Millisecond)
+			proposals.awaitFailure(t, x)
+			proposals.awaitDone(t, 100)
 			f.net.Rejoin(x)
 			continue
 		}
 		f.net.Set(x, y, transporttest.Fault{Drop: true})
-		time.Sleep(300 * time.Millisecond)
+		proposals.awaitDone(t, 300)
 		f.net.Heal(x, y)
 		f.net.Cut(x, y)
-		time.Sleep(100 * time.Millisecond)
+		proposals.awaitDone(t, 100)
 		f.net.Heal(x, y)
 	}
 	close(stop)

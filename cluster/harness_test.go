@@ -65,7 +65,7 @@ func (f *fleet) close(m *member) {
 		return
 	}
 	m.stopped = true
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := m.Shutdown(ctx); err != nil {
 		f.t.Errorf("shutdown of %s: %v", m.cfg.NodeID, err)
@@ -125,10 +125,13 @@ func (f *fleet) startAll() {
 	}
 }
 
+// patience bounds the wait for what must happen. It is much longer than that takes, also on a busy machine.
+const patience = 2 * time.Minute
+
 // deadline is a context for something that must happen; it is much longer than that takes.
 func deadline(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -136,7 +139,7 @@ func deadline(t testing.TB) context.Context {
 // eventually waits for a condition that no event tells.
 func eventually(t testing.TB, is func() bool, format string, args ...any) {
 	t.Helper()
-	require.Eventually(t, is, 15*time.Second, 10*time.Millisecond, fmt.Sprintf(format, args...))
+	require.Eventually(t, is, patience, 10*time.Millisecond, fmt.Sprintf(format, args...))
 }
 
 func (f *fleet) ready(name string) {

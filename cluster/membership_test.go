@@ -30,9 +30,8 @@ func TestWipedNodeElectsNobody(t *testing.T) {
 	f.start("b")
 	f.start("c")
 	// Several election timeouts long, nobody may lead.
-	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		require.False(t, f.nodes["b"].IsLeader() || f.nodes["c"].IsLeader())
-	}
+	leads := func() bool { return f.nodes["b"].IsLeader() || f.nodes["c"].IsLeader() }
+	require.Never(t, leads, time.Second, 20*time.Millisecond)
 	_, err := proposeFor(f.nodes["c"], 200*time.Millisecond, "x")
 	require.Equal(t, command.CodeNoLeader, CodeOf(err), "%v", err)
 	_, err = proposeFor(f.nodes["b"], 200*time.Millisecond, "x")
@@ -173,9 +172,8 @@ func TestNameInUse(t *testing.T) {
 	n, err := Start(t.Context(), twin)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, n.Shutdown(deadline(t))) }()
-	for end := time.Now().Add(500 * time.Millisecond); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		require.Equal(t, RoleJoining, n.Status(t.Context()).Role)
-	}
+	taken := func() bool { return n.Status(t.Context()).Role != RoleJoining }
+	require.Never(t, taken, 500*time.Millisecond, 20*time.Millisecond)
 	f.add("b", "x")
 }
 

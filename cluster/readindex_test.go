@@ -253,7 +253,8 @@ func TestReadIndexUnderFaults(t *testing.T) {
 	f := newFleet(t, "a", "b", "c")
 	f.startAll()
 	f.voters(3)
-	var high, reads, failed atomic.Int64
+	var high atomic.Int64
+	reads := newTallies(f.names)
 	raise := func(seen int) {
 		for now := high.Load(); int64(seen) > now && !high.CompareAndSwap(now, int64(seen)); now = high.Load() {
 		}
@@ -281,14 +282,14 @@ func TestReadIndexUnderFaults(t *testing.T) {
 					floor := high.Load()
 					index, err := readIndexFor(m, 200*time.Millisecond)
 					if err != nil {
-						failed.Add(1)
+						reads[name].failed.Add(1)
 						continue
 					}
 					ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 					err = m.machine.WaitApplied(ctx, index)
 					cancel()
 					if err != nil {
-						failed.Add(1)
+						reads[name].failed.Add(1)
 						continue
 					}
 					seen := m.machine.counter("x")
@@ -297,7 +298,7 @@ func TestReadIndexUnderFaults(t *testing.T) {
 						return
 					}
 					raise(seen)
-					reads.Add(1)
+					reads[name].done.Add(1)
 				}
 			})
 		}
@@ -308,12 +309,12 @@ func TestReadIndexUnderFaults(t *testing.T) {
 			name = f.names[rand.IntN(3)]
 		}
 		f.net.Isolate(name)
-		time.Sleep(300 * time.Millisecond)
+		reads.awaitFailure(t, name)
+		reads.awaitDone(t, 100)
 		f.net.Rejoin(name)
-		time.Sleep(100 * time.Millisecond)
+		reads.awaitDoneAt(t, name)
 	}
 	close(stop)
 	workers.Wait()
-	t.Logf("%d reads, %d failed, counter at %d", reads.Load(), failed.Load(), high.Load())
-	require.Greater(t, reads.Load(), int64(100))
+	t.Logf("%s, counter at %d", reads, high.Load())
 }

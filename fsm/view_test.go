@@ -3,6 +3,7 @@ package fsm
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ import (
 
 // How long a test waits for what is done in the background, and how often it looks.
 const (
-	waitLong = 20 * time.Second
+	waitLong = time.Minute
 	waitStep = time.Millisecond
 )
 
@@ -66,7 +67,7 @@ func TestCloseWaitsForViewsAndEndsTheirScans(t *testing.T) {
 	err = v.Scan(scriptKey(""), nil, func(_, _ []byte) (bool, error) {
 		go func() { closed <- m.Close() }()
 		for !m.stores.closing.Load() {
-			time.Sleep(waitStep)
+			runtime.Gosched()
 		}
 		return true, nil
 	})

@@ -85,7 +85,7 @@ func (ts *testServer) serve() string {
 	ts.t.Helper()
 	address, served := ts.listening()
 	ts.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		require.NoError(ts.t, ts.Shutdown(ctx))
 		require.NoError(ts.t, <-served)

@@ -30,7 +30,7 @@ func TestOldChangesGo(t *testing.T) {
 		require.Eventually(t, func() bool {
 			response, text := at.do(http.MethodGet, "/changes?since=0&follow=false", nil, nil)
 			return response.StatusCode == http.StatusGone && strings.Contains(text, `"oldest":`)
-		}, 30*time.Second, 20*time.Millisecond, url)
+		}, time.Minute, 20*time.Millisecond, url)
 	}
 	last := c.must(http.MethodGet, "/changes?follow=false", nil)
 	require.Contains(t, last, "heartbeat")

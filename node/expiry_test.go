@@ -92,7 +92,7 @@ func TestUnavailabilityEnds(t *testing.T) {
 		at := &client{t: t, base: url, token: c.token}
 		require.Eventually(t, func() bool {
 			return strings.Contains(at.must(http.MethodGet, "/replicas/s/a", nil), ":\"AVAILABLE\"")
-		}, 30*time.Second, 20*time.Millisecond, url)
+		}, time.Minute, 20*time.Millisecond, url)
 		require.Empty(t, at.must(http.MethodGet, "/replicas/bad/states?state=T", nil))
 	}
 }

@@ -112,7 +112,7 @@ func TestRun(t *testing.T) {
 
 // A cluster that nobody could log in to is not formed: the process says what is missing and ends.
 func TestFormingWithoutRootIsRefused(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var out bytes.Buffer
 	code := run(ctx, []string{

@@ -22,6 +22,9 @@ const (
 	Password = "secret"
 )
 
+// patience bounds the wait for what must happen. It is much longer than that takes, also on a busy machine.
+const patience = 2 * time.Minute
+
 // Cluster is a set of nodes on loopback ports with folders that are removed at the end of the test.
 type Cluster struct {
 	t       testing.TB
@@ -86,7 +89,7 @@ func (c *Cluster) Configure(i int, change func(*node.Config)) { change(&c.config
 func (c *Cluster) StopNode(i int) {
 	c.t.Helper()
 	if n := c.nodes[i]; n != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		require.NoError(c.t, n.Close(ctx))
 		c.nodes[i] = nil
@@ -114,7 +117,7 @@ func (c *Cluster) WaitReady() {
 	for i, n := range c.nodes {
 		if n != nil {
 			url := c.configs[i].HTTPAdvertise + "/readyz"
-			require.Eventually(c.t, func() bool { return ready(url) }, 30*time.Second, 20*time.Millisecond, "%s is not ready", url)
+			require.Eventually(c.t, func() bool { return ready(url) }, patience, 20*time.Millisecond, "%s is not ready", url)
 		}
 	}
 }

@@ -17,6 +17,7 @@ type overloadCmd struct {
 	Workloads []string      `default:"register,register-bulk" help:"Workloads of dapple bench, one after another."`
 	Duration  time.Duration `default:"10m" help:"How long to offer too much, by workload."`
 	Closed    time.Duration `default:"20s" help:"How long to find the rate that can be sustained."`
+	Warmup    time.Duration `default:"2s" help:"How long to warm up before each measurement."`
 	Clients   int           `default:"2000" help:"Connections of the overload."`
 	Factor    float64       `default:"2" help:"What is offered, in sustainable rates."`
 	Every     time.Duration `default:"10s" help:"How often to look at the nodes."`
@@ -92,7 +93,7 @@ func (c *overloadCmd) Run(ctx context.Context) (err error) {
 }
 
 func (c *overloadCmd) workload(ctx context.Context, f *fleet, workload string) (o overload, err error) {
-	cfg := bench.Config{Targets: f.urls(), User: user, Password: password, Workload: workload, Warmup: 2 * time.Second}
+	cfg := bench.Config{Targets: f.urls(), User: user, Password: password, Workload: workload, Warmup: c.Warmup}
 	closed := cfg
 	closed.Clients, closed.Duration = closedClients(workload), c.Closed
 	if o.Sustainable, err = bench.Run(ctx, closed); err != nil {

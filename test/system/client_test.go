@@ -249,7 +249,7 @@ func (c *cluster) leader(root *client, among ...*process) *process {
 			}
 		}
 		return false
-	}, 30*time.Second, 20*time.Millisecond, "no leader")
+	}, patience, 20*time.Millisecond, "no leader")
 	return leader
 }
 

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,6 +50,8 @@ type history struct {
 	mu    sync.Mutex
 	start time.Time
 	all   []porcupine.Operation
+	// gaveUp counts requests whose client did not wait for an answer any longer.
+	gaveUp atomic.Int64
 }
 
 func (h *history) now() int64 { return int64(time.Since(h.start)) }
@@ -71,7 +74,7 @@ func (h *history) awaitMore(t *testing.T, more int) {
 		return len(h.all)
 	}
 	want := count() + more
-	require.Eventually(t, func() bool { return count() >= want }, time.Minute, 5*time.Millisecond, "the operations stand still")
+	require.Eventually(t, func() bool { return count() >= want }, patience, 5*time.Millisecond, "the operations stand still")
 }
 
 // TestHistoryIsLinearizable writes and reads a few registers on all nodes while nodes are cut off, and looks for an order of all that
@@ -113,11 +116,12 @@ func TestHistoryIsLinearizable(t *testing.T) {
 		if i%3 == 2 {
 			leader = follower
 		}
-		cut := readTime / 2
-		if i%2 == 0 {
-			cut = readTime * 3 / 2 // long enough for clients to give up
-		}
-		c.isolate(leader, cut)
+		before := h.gaveUp.Load()
+		c.isolate(leader, func() {
+			if i%2 == 0 {
+				require.Eventually(t, func() bool { return h.gaveUp.Load() > before }, patience, 5*time.Millisecond, "no client gives up")
+			}
+		})
 		h.awaitMore(t, operationsBetween)
 	}
 	close(stop)
@@ -136,6 +140,9 @@ func TestHistoryIsLinearizable(t *testing.T) {
 func (h *history) write(l *readLoad, id int, r *register, value int64) {
 	call := h.now()
 	got, err := l.ask(l.node(), http.MethodPost, r.path()+"/project", fmt.Sprintf(`{"value": "%d"}`, value), nil)
+	if err != nil {
+		h.gaveUp.Add(1)
+	}
 	switch {
 	case err != nil || got.status == http.StatusGatewayTimeout:
 		h.add(id, registerInput{r.name, value}, nil, call, math.MaxInt64)
@@ -150,9 +157,11 @@ func (h *history) read(l *readLoad, id int, r *register) {
 	call := h.now()
 	got, err := l.ask(l.node(), http.MethodGet, r.path(), "", http.Header{"X-Dapple-Consistency": {"linearizable"}})
 	switch {
-	case err == nil && got.status == http.StatusOK:
+	case err != nil:
+		h.gaveUp.Add(1)
+	case got.status == http.StatusOK:
 		h.add(id, registerInput{r.name, 0}, got.value, call, h.now())
-	case err == nil && got.status != http.StatusServiceUnavailable:
+	case got.status != http.StatusServiceUnavailable:
 		l.t.Errorf("read: %d %s", got.status, got.body)
 	}
 }

@@ -25,6 +25,9 @@ const (
 	rootPassword = "secret"
 )
 
+// patience bounds the wait for what must happen. It is much longer than that takes, also on a busy machine.
+const patience = 2 * time.Minute
+
 // buildBinary builds the binary once for all tests of the package.
 var buildBinary = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "dapple-system-")
@@ -159,11 +162,11 @@ func (c *cluster) start() {
 	c.waitReady(c.nodes...)
 }
 
-// waitReady waits until the nodes say that they are ready, and fails the test after a minute.
+// waitReady waits until the nodes say that they are ready.
 func (c *cluster) waitReady(nodes ...*process) {
 	c.t.Helper()
 	for _, p := range nodes {
-		require.Eventually(c.t, func() bool { return p.ready() }, time.Minute, 50*time.Millisecond, "%s is not ready", p.name)
+		require.Eventually(c.t, func() bool { return p.ready() }, patience, 50*time.Millisecond, "%s is not ready", p.name)
 	}
 }
 

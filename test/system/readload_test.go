@@ -87,6 +87,35 @@ func (l *readLoad) await(part float64) {
 	}
 }
 
+// awaitMore returns when so many further rounds are done, or all of them.
+func (l *readLoad) awaitMore(rounds int64) {
+	l.t.Helper()
+	l.await(min(float64(l.done.Load()+rounds)/float64(l.rounds), 1))
+}
+
+// values returns what is known of every register.
+func (l *readLoad) values() map[*register]int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	values := map[*register]int64{}
+	for _, r := range l.registers {
+		values[r] = r.seen.Load()
+	}
+	return values
+}
+
+// raisedSince returns the register that was raised most since values.
+func (l *readLoad) raisedSince(values map[*register]int64) *register {
+	now := l.values()
+	var most *register
+	for r, value := range now {
+		if most == nil || value-values[r] > now[most]-values[most] {
+			most = r
+		}
+	}
+	return most
+}
+
 func (l *readLoad) finish() {
 	l.t.Helper()
 	l.await(1)

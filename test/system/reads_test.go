@@ -3,6 +3,7 @@ package system
 import (
 	"context"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,15 +28,15 @@ func TestReadsOfProcesses(t *testing.T) {
 		nodes = append(nodes, root.at(p))
 	}
 	l := startReadLoad(t, nodes, roundsWanted(t), 24)
-	stopLeader := func() { c.leader(root, c.nodes...).pause(1500 * time.Millisecond) }
-	stopFollower := func() {
+	stopLeader := func() {
 		leader := c.leader(root, c.nodes...)
-		for _, p := range c.nodes {
-			if p != leader {
-				l.readOnWaking(root.at(p), func() { p.pause(time.Second) })
-				return
-			}
-		}
+		defer leader.pause()()
+		c.leader(root, c.others(leader)...)
+		l.awaitMore(pauseRounds)
+	}
+	stopFollower := func() {
+		follower := c.others(c.leader(root, c.nodes...))[0]
+		l.readOnWaking(root.at(follower), follower.pause)
 	}
 	killLeader := func() {
 		leader := c.leader(root, c.nodes...)
@@ -54,27 +55,43 @@ func TestReadsOfProcesses(t *testing.T) {
 	c.requireEqualDigests(root)
 }
 
-// pause stops a process for a while, as SIGSTOP does.
-func (p *process) pause(d time.Duration) {
+// pauseRounds is how many rounds the others do while a node is stopped or cut off.
+const pauseRounds = 30
+
+// others returns the nodes of a cluster but for one.
+func (c *cluster) others(one *process) (others []*process) {
+	for _, p := range c.nodes {
+		if p != one {
+			others = append(others, p)
+		}
+	}
+	return others
+}
+
+// pause stops a process, as SIGSTOP does, until resume is called.
+func (p *process) pause() (resume func()) {
 	p.t.Helper()
 	require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGSTOP))
-	defer func() { require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGCONT)) }()
-	time.Sleep(d)
+	return func() { require.NoError(p.t, p.cmd.Process.Signal(syscall.SIGCONT)) }
 }
 
 // readOnWaking has local reads waiting at a node while it is stopped: it answers them when it wakes, before it has caught up.
-func (l *readLoad) readOnWaking(c *client, stopped func()) {
-	l.mu.Lock()
-	r := l.registers[len(l.registers)-1]
-	l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+func (l *readLoad) readOnWaking(c *client, pause func() (resume func())) {
+	resume := pause()
+	before := l.values()
+	l.awaitMore(pauseRounds)
+	raised := l.raisedSince(before)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	var reading sync.WaitGroup
+	var sent, reading sync.WaitGroup
 	for range 8 {
+		sent.Add(1)
 		reading.Go(func() {
-			time.Sleep(500 * time.Millisecond)
-			value := r.seen.Load()
-			got, err := c.ask(ctx, http.MethodGet, r.path(), "", nil)
+			wrote := sync.OnceFunc(sent.Done)
+			defer wrote() // where it was not sent
+			asking := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { wrote() }})
+			value := raised.seen.Load()
+			got, err := c.ask(asking, http.MethodGet, raised.path(), "", nil)
 			if err != nil {
 				return
 			}
@@ -84,7 +101,8 @@ func (l *readLoad) readOnWaking(c *client, stopped func()) {
 			}
 		})
 	}
-	stopped()
+	sent.Wait()
+	resume()
 	reading.Wait()
 }
 
@@ -127,15 +145,24 @@ func (c *cutCluster) leader() (leader, follower string) {
 			}
 		}
 		return leader != "" && follower != ""
-	}, 30*time.Second, 10*time.Millisecond, "no leader")
+	}, patience, 10*time.Millisecond, "no leader")
 	return leader, follower
 }
 
-// isolate cuts a node off from the others for a while. Clients reach it all the time.
-func (c *cutCluster) isolate(name string, d time.Duration) {
+// isolate cuts a node off from the others until another node leads and meanwhile returns. Clients reach it all the time.
+func (c *cutCluster) isolate(name string, meanwhile func()) {
+	c.t.Helper()
 	c.net.Isolate(name)
-	time.Sleep(d)
-	c.net.Rejoin(name)
+	defer c.net.Rejoin(name)
+	require.Eventually(c.t, func() bool {
+		for _, n := range c.nodes {
+			if s, err := n.status(c.t.Context()); err == nil && s.Role == "leader" && s.NodeID != name {
+				return true
+			}
+		}
+		return false
+	}, patience, 10*time.Millisecond, "no leader without %s", name)
+	meanwhile()
 }
 
 // TestReadsOfCutNodes is TestReadsOfProcesses with nodes that are cut off from the others and not from their clients.
@@ -152,7 +179,7 @@ func TestReadsOfCutNodes(t *testing.T) {
 		if i == 2 {
 			leader = follower
 		}
-		c.isolate(leader, time.Second)
+		c.isolate(leader, func() { l.awaitMore(pauseRounds) })
 	}
 	l.finish()
 	require.NotZero(t, l.stale.Load(), "no local read was stale, though nodes were cut off")
@@ -167,7 +194,7 @@ func TestLevelsOnBothSidesOfACut(t *testing.T) {
 	require.Eventually(t, func() bool {
 		now, _ := c.leader()
 		return now != leader
-	}, 30*time.Second, 10*time.Millisecond)
+	}, patience, 10*time.Millisecond)
 	ask := func(n *client, query string) told {
 		got, err := n.ask(t.Context(), http.MethodGet, "/scopes"+query, "", nil)
 		require.NoError(t, err)
@@ -180,10 +207,10 @@ func TestLevelsOnBothSidesOfACut(t *testing.T) {
 			"?consistency=bounded&max_stale=200ms": true, "?consistency=linearizable": true,
 		} {
 			if cut && refusable {
-				require.Eventually(t, func() bool { return ask(n, query).status == 503 }, 10*time.Second, 10*time.Millisecond, "%s at the cut node", query)
+				require.Eventually(t, func() bool { return ask(n, query).status == 503 }, patience, 10*time.Millisecond, "%s at the cut node", query)
 				continue
 			}
-			require.Eventually(t, func() bool { return ask(n, query).status == 200 }, 10*time.Second, 10*time.Millisecond, "%s at node %d", query, i+1)
+			require.Eventually(t, func() bool { return ask(n, query).status == 200 }, patience, 10*time.Millisecond, "%s at node %d", query, i+1)
 		}
 	}
 }

@@ -125,7 +125,7 @@ func TestReadIndexAfterChangesOfTheMembership(t *testing.T) {
 	leader, follower := f.leader(), f.followers()[0]
 	c := f.nodes[leader].consensus.Load()
 	other := raft.ServerID(f.nodes[f.followers()[1]].serverID())
-	require.NoError(t, c.raft.DemoteVoter(other, 0, 5*time.Second).Error())
+	require.NoError(t, c.raft.DemoteVoter(other, 0, patience).Error())
 	for _, name := range []string{leader, follower} {
 		index, err := f.nodes[name].ReadIndex(deadline(t))
 		require.NoError(t, err)
@@ -151,7 +151,7 @@ func TestALearnerDoesNotConfirm(t *testing.T) {
 	t.Cleanup(func() { close(gate) })
 	f.add(old, "x")
 	eventually(t, func() bool { return !f.nodes[old].polled(demoted.serverID()).caughtUp }, "it does not fall behind")
-	require.NoError(t, c.raft.DemoteVoter(raft.ServerID(demoted.serverID()), 0, 5*time.Second).Error())
+	require.NoError(t, c.raft.DemoteVoter(raft.ServerID(demoted.serverID()), 0, patience).Error())
 	_, err := f.nodes[old].ReadIndex(deadline(t))
 	require.NoError(t, err)
 

@@ -25,7 +25,7 @@ type client struct {
 
 func newClient(base, token string) *client {
 	return &client{base: base, token: token, http: &http.Client{
-		Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64},
+		Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64},
 	}}
 }
 

@@ -50,6 +50,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// long reports whether the tests are to run at full size, as .ci/run wants. Otherwise the whole suite ends within five minutes.
+func long() bool { return os.Getenv("DAPPLE_LONG") != "" }
+
 // process is one `dapple serve` with its folder; it can be killed, wiped and started again.
 type process struct {
 	t       *testing.T

@@ -64,6 +64,16 @@ func TestCompareFindsDifferences(t *testing.T) {
 	}
 }
 
+func TestUniqueKeys(t *testing.T) {
+	for _, text := range []string{``, `1`, `[]`, `{"a":1,"b":{"a":[{"a":1},{"a":1}]}}`, `{"a":1} {"a":1}`} {
+		require.NoError(t, uniqueKeys([]byte(text)), text)
+	}
+	for _, text := range []string{`{"a":1,"a":1}`, `[{"b":{"a":1,"\u0061":2}}]`, `{"a":[],"a":{}}`} {
+		require.ErrorContains(t, uniqueKeys([]byte(text)), `"a" comes twice`, text)
+	}
+	require.Error(t, uniqueKeys([]byte(`{"a":`)))
+}
+
 func TestSameText(t *testing.T) {
 	require.True(t, sameText("x {{any:time}} y", "x Sat, 01 Jan 2026 10:00:00 UTC y"))
 	require.False(t, sameText("x {{any:id}}", "x no-id"))

@@ -162,5 +162,8 @@ func (c *Contract) checkJSON(schema *openapi3.Schema, text []byte) error {
 	if err := json.Unmarshal(text, &value); err != nil {
 		return err
 	}
+	if err := uniqueKeys(text); err != nil {
+		return err
+	}
 	return c.document.ValidateSchemaJSON(schema, value, openapi3.EnableJSONSchema2020())
 }

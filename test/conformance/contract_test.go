@@ -40,6 +40,7 @@ func TestContract(t *testing.T) {
 		"wrong type":         {"GET", "/a/s/n", "", lines("{\"n\":1}\n{\"n\":\"1\"}\n"), "integer"},
 		"missing key":        {"GET", "/a/s/n", "", lines("{}"), "n"},
 		"another key":        {"GET", "/a/s/n", "", lines(`{"n":1,"o":2}`), "o"},
+		"a key twice":        {"GET", "/a/s/n", "", lines(`{"n":1,"n":1}`), "twice"},
 		"no JSON":            {"GET", "/a/s/n", "", lines("<p>"), "invalid character"},
 		"another type":       {"GET", "/a/s/n", "", &answer{status: 200, headers: http.Header{"Content-Type": {"text/plain"}}, body: []byte("x")}, "text/plain"},
 		"another status":     {"GET", "/a/s/n", "", &answer{status: 500, headers: http.Header{}}, "500 is not described"},

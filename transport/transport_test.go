@@ -197,8 +197,6 @@ func TestCallErrors(t *testing.T) {
 	}
 }
 
-func (p *pool) inUse() int { return len(p.slots) }
-
 // A call ends at the limit of the node that answers it, however long the caller would wait.
 func TestCalleeLimitsCalls(t *testing.T) {
 	a, b := open(t, Config{}, clusterA), open(t, Config{CallTimeout: 100 * time.Millisecond}, clusterA)

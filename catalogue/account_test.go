@@ -146,29 +146,35 @@ func TestIdentityCommands(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, &Identity{Type: IdentityUserpass, Name: "j", Created: 1000, Email: "j@x", PasswordHash: "$h1"}, i)
 
-	account, found, err := DefaultAccount(tx, IdentityUserpass, "j")
-	require.NoError(t, err)
+	defaultAccount := func() (string, bool) {
+		grants, err := Grants(tx, IdentityUserpass, "j")
+		require.NoError(t, err)
+		return DefaultAccount(grants)
+	}
+	_, found := defaultAccount()
+	require.False(t, found, "no grant is marked as the default")
+	done(t, tx, later, AddIdentity, &command.AddIdentity{Account: RootAccount, Type: "USERPASS", Identity: "j", Default: true})
+	account, found := defaultAccount()
 	require.True(t, found)
-	require.Equal(t, "joe", account, "the first that was granted")
-	done(t, tx, testStamp, AddIdentity, &command.AddIdentity{Account: RootAccount, Type: "USERPASS", Identity: "j", Default: true})
-	account, _, err = DefaultAccount(tx, IdentityUserpass, "j")
-	require.NoError(t, err)
 	require.Equal(t, RootAccount, account)
+	done(t, tx, testStamp, AddAccount, &command.AddAccount{Name: "zoe", Type: "USER"})
+	done(t, tx, testStamp, AddIdentity, &command.AddIdentity{Account: "zoe", Type: "USERPASS", Identity: "j", Default: true})
+	account, _ = defaultAccount()
+	require.Equal(t, "zoe", account, "of several defaults the one granted first")
 
 	drop := func(account string) *command.DeleteIdentity {
 		return &command.DeleteIdentity{Account: account, Type: "USERPASS", Identity: "j"}
 	}
 	refused(t, tx, as("joe"), command.CodeAccessDenied, DeleteIdentity, drop("joe"))
 	refused(t, tx, testStamp, command.CodeIdentityNotFound, DeleteIdentity, drop("sue"))
-	for _, name := range []string{"joe", "ann", RootAccount} {
+	for _, name := range []string{"joe", "ann", "zoe", RootAccount} {
 		_, err = GetIdentity(tx, IdentityUserpass, "j")
 		require.NoError(t, err, "gone before %s lost it", name)
 		done(t, tx, testStamp, DeleteIdentity, drop(name))
 	}
 	_, err = GetIdentity(tx, IdentityUserpass, "j")
 	require.Equal(t, command.CodeIdentityNotFound, CodeOf(err))
-	_, found, err = DefaultAccount(tx, IdentityUserpass, "j")
-	require.NoError(t, err)
+	_, found = defaultAccount()
 	require.False(t, found)
 	all, err := AccountIdentities(tx, "joe")
 	require.NoError(t, err)

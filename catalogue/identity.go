@@ -148,20 +148,19 @@ func Grants(v View, t IdentityType, identity string) ([]*Grant, error) {
 	return all, err
 }
 
-// DefaultAccount returns the account that an identity gets when it names none: the one marked so, otherwise the one that
-// was granted first. It returns false where the identity has no account.
-func DefaultAccount(v View, t IdentityType, identity string) (account string, found bool, err error) {
-	grants, err := Grants(v, t, identity)
-	if err != nil || len(grants) == 0 {
-		return "", false, err
-	}
-	best := grants[0]
-	for _, g := range grants[1:] {
-		if g.Default && !best.Default || g.Default == best.Default && g.Created < best.Created {
+// DefaultAccount returns the account that an identity is to get when it names none. It returns false if no grant is marked as
+// the default. If several are, the one granted first counts, and of those granted at the same time the first by name.
+func DefaultAccount(grants []*Grant) (account string, found bool) {
+	var best *Grant
+	for _, g := range grants {
+		if g.Default && (best == nil || g.Created < best.Created) {
 			best = g
 		}
 	}
-	return best.Account, true, nil
+	if best == nil {
+		return "", false
+	}
+	return best.Account, true
 }
 
 // AccountIdentities returns the identities that may act as an account, in ascending order of type and name.

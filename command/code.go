@@ -62,6 +62,7 @@ const (
 	CodeUnsupportedSort  Code = 64 // no such sorting of replicas
 	CodeInputValidation  Code = 65 // a value breaks a rule of the server's configuration
 	CodeUnparsablePath   Code = 66 // scope and name cannot be told from the path
+	CodeNotServed        Code = 67 // a path that Rucio serves and this program does not
 )
 
 // Accounts, identities, scopes, tokens.

@@ -37,7 +37,7 @@ func (s *Server) json(c *gin.Context, status int, value any) {
 		s.fail(c, err)
 		return
 	}
-	s.write(c, status, typeJSON, body)
+	s.write(c, status, typeJSON, appendSpaced(make([]byte, 0, len(body)+len(body)/4), body))
 }
 
 // encodingOf returns how the client wants an answer compressed, "" for not at all. The answer tells caches that it depends on that.

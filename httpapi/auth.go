@@ -44,19 +44,27 @@ func issuer(c *gin.Context) string {
 func (s *Server) authRoutes() []route {
 	return []route{
 		{get, "/auth/userpass", s.loginUserpass, public},
+		{options, "/auth/userpass", s.preflight, public},
 		{get, "/auth/x509", s.loginX509, public},
+		{options, "/auth/x509", s.preflight, public},
+		{get, "/auth/x509/webui", s.loginX509, public},
+		{options, "/auth/x509/webui", s.preflight, public},
+		{get, "/auth/x509_proxy", s.loginX509, public},
+		{options, "/auth/x509_proxy", s.preflight, public},
 		{get, "/auth/validate", s.validateToken, needsToken},
+		{options, "/auth/validate", s.preflight, public},
 		{post, "/auth/revoke", s.revokeToken, needsToken},
+		{options, "/auth/revoke", s.preflight, public},
 	}
 }
 
 // validateToken tells the owner of a token what it is good for.
 func (s *Server) validateToken(c *gin.Context) {
 	who := c.MustGet(keyPrincipal).(*principal)
-	body := append([]byte(`{"account":`), appendJSONString(nil, who.Account)...)
-	body = appendJSONString(append(body, `,"identity":`...), who.Identity)
-	body = appendJSONTime(append(body, `,"lifetime":`...), who.Expires.UnixMicro())
-	body = append(body, `,"audience":null,"authz_scope":null,"vo":"def"}`...)
+	body := append([]byte(`{"account": `), appendJSONString(nil, who.Account)...)
+	body = appendJSONString(append(body, `, "identity": `...), who.Identity)
+	body = appendJSONTime(append(body, `, "lifetime": `...), who.Expires.UnixMicro())
+	body = append(body, `, "audience": null, "authz_scope": null, "vo": "def"}`...)
 	c.Header("Cache-Control", "no-store")
 	s.write(c, http.StatusOK, typeBytes, body)
 }

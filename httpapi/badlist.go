@@ -37,9 +37,9 @@ func (s *Server) listBad(c *gin.Context) {
 
 func appendBadRow(b []byte, r *catalogue.BadRow) []byte {
 	b = appendReplicaName(b, r.Scope, r.Name, r.RSE)
-	b = appendJSONString(append(b, `,"state":`...), r.State.String())
-	b = appendJSONTime(append(b, `,"created_at":`...), r.Created)
-	b = appendJSONTime(append(b, `,"updated_at":`...), r.Updated)
+	b = appendJSONString(append(b, `, "state": `...), r.State.String())
+	b = appendJSONTime(append(b, `, "created_at": `...), r.Created)
+	b = appendJSONTime(append(b, `, "updated_at": `...), r.Updated)
 	return append(b, '}')
 }
 
@@ -128,12 +128,12 @@ func appendBadSummary(b []byte, summary *catalogue.BadSummary) []byte {
 	b = append(b, '{')
 	summary.Each(func(state catalogue.BadState, count int) {
 		b = appendJSONString(b, state.String())
-		b = strconv.AppendInt(append(b, ':'), int64(count), 10)
-		b = append(b, ',')
+		b = strconv.AppendInt(append(b, ": "...), int64(count), 10)
+		b = append(b, ", "...)
 	})
-	b = appendJSONString(append(b, `"rse_id":`...), summary.RSE.UUIDString())
-	b = appendJSONString(append(b, `,"rse":`...), summary.RSE.Name)
-	b = appendJSONTime(append(b, `,"created_at":`...), summary.Day)
-	b = appendJSONStringOrNull(append(b, `,"reason":`...), summary.Reason)
+	b = appendJSONString(append(b, `"rse_id": `...), summary.RSE.UUIDString())
+	b = appendJSONString(append(b, `, "rse": `...), summary.RSE.Name)
+	b = appendJSONTime(append(b, `, "created_at": `...), summary.Day)
+	b = appendJSONStringOrNull(append(b, `, "reason": `...), summary.Reason)
 	return append(b, '}')
 }

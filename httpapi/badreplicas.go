@@ -278,8 +278,8 @@ func (s *Server) listSuspicious(c *gin.Context) {
 		name := len(b)
 		b = appendReplicaName(b, r.Scope, r.Name, r.RSE)
 		id := b[name:]
-		b = strconv.AppendInt(append(b, `,"cnt":`...), int64(r.Count), 10)
-		b = appendJSONTime(append(b, `,"created_at":`...), r.Created)
+		b = strconv.AppendInt(append(b, `, "cnt": `...), int64(r.Count), 10)
+		b = appendJSONTime(append(b, `, "created_at": `...), r.Created)
 		return st.item(id, append(b, '}'))
 	})
 	if err == nil || errors.Is(err, errPageFull) {
@@ -290,8 +290,8 @@ func (s *Server) listSuspicious(c *gin.Context) {
 
 // appendReplicaName opens an object with the fields that name a replica.
 func appendReplicaName(b []byte, scope, name string, rse *catalogue.RSE) []byte {
-	b = appendJSONString(append(b, `{"scope":`...), scope)
-	b = appendJSONString(append(b, `,"name":`...), name)
-	b = appendJSONString(append(b, `,"rse":`...), rse.Name)
-	return appendJSONString(append(b, `,"rse_id":`...), rse.UUIDString())
+	b = appendJSONString(append(b, `{"scope": `...), scope)
+	b = appendJSONString(append(b, `, "name": `...), name)
+	b = appendJSONString(append(b, `, "rse": `...), rse.Name)
+	return appendJSONString(append(b, `, "rse_id": `...), rse.UUIDString())
 }

@@ -68,7 +68,7 @@ func TestListBad(t *testing.T) {
 	require.Equal(t, []any{pfnA1}, ts.do("GET", "/replicas/bad/states?rse=ONE&list_pfns=True", "").want(t, 200, "").lines(t))
 	require.ElementsMatch(t, []any{pfnA1, pfnA2}, ts.do("GET", "/replicas/bad/states?list_pfns=True", "").want(t, 200, "").lines(t))
 
-	require.Equal(t, "RSENotFound", ts.do("GET", "/replicas/bad/states?rse=NO", "").want(t, 404, "RSENotFound").Header().Get("ExceptionClass"))
+	require.Equal(t, "RSENotFound", ts.do("GET", "/replicas/bad/states?rse=NO", "").want(t, 404, "RSENotFound").class())
 	for _, query := range []string{"?state=X", "?state=BAD", "?state=", "?limit=x", "?younger_than=soon", "?older_than=soon"} {
 		ts.do("GET", "/replicas/bad/states"+query, "").want(t, 400, "ValueError")
 	}

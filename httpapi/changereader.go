@@ -106,8 +106,8 @@ func (e *goneError) Code() command.Code { return command.CodeChangesGone }
 
 // appendFields implements detailed.
 func (e *goneError) appendFields(b []byte) []byte {
-	b = strconv.AppendUint(append(b, `,"oldest":`...), e.oldest, 10)
-	return strconv.AppendUint(append(b, `,"index":`...), e.index, 10)
+	b = strconv.AppendUint(append(b, `, "oldest": `...), e.oldest, 10)
+	return strconv.AppendUint(append(b, `, "index": `...), e.index, 10)
 }
 
 // feedTimeLayout keeps the order of times, to the microsecond.

@@ -30,6 +30,11 @@ type Config struct {
 	TLS *TLSFiles
 	// TrustedProxies are the addresses of proxies whose word is taken for the client's address and certificate.
 	TrustedProxies []netip.Prefix
+	// CORSOrigins are the origins whose pages may read answers, as scheme://host[:port] with at most one star, or "*" for any;
+	// none by default.
+	CORSOrigins []string
+	// HTTP2 serves HTTP/2 over TLS beside HTTP/1.1.
+	HTTP2 bool
 	// OIDC maps the URL of each issuer whose tokens are taken to the audience that they must have.
 	OIDC map[string]string
 	// GeoIPDatabase is a file with the places of addresses, in MaxMind's format with cities; with it the PFNs of a file come in

@@ -91,16 +91,16 @@ func (s *Server) sendDatasetReplicas(c *gin.Context, query func(v View, send fun
 
 func appendDatasetReplica(b []byte, r *catalogue.DatasetReplica) []byte {
 	b = appendReplicaName(b, r.Scope, r.Name, r.RSE)
-	b = strconv.AppendUint(append(b, `,"available_bytes":`...), r.AvailableBytes, 10)
-	b = strconv.AppendUint(append(b, `,"available_length":`...), r.AvailableLength, 10)
-	b = appendJSONTime(append(b, `,"created_at":`...), r.Created)
-	b = appendJSONTime(append(b, `,"updated_at":`...), r.Updated)
-	b = append(b, `,"accessed_at":null`...)
-	b = strconv.AppendUint(append(b, `,"length":`...), r.Length, 10)
-	b = strconv.AppendUint(append(b, `,"bytes":`...), r.Bytes, 10)
+	b = strconv.AppendUint(append(b, `, "available_bytes": `...), r.AvailableBytes, 10)
+	b = strconv.AppendUint(append(b, `, "available_length": `...), r.AvailableLength, 10)
+	b = appendJSONTime(append(b, `, "created_at": `...), r.Created)
+	b = appendJSONTime(append(b, `, "updated_at": `...), r.Updated)
+	b = append(b, `, "accessed_at": null`...)
+	b = strconv.AppendUint(append(b, `, "length": `...), r.Length, 10)
+	b = strconv.AppendUint(append(b, `, "bytes": `...), r.Bytes, 10)
 	state := "UNAVAILABLE"
 	if r.Complete() {
 		state = "AVAILABLE"
 	}
-	return append(appendJSONString(append(b, `,"state":`...), state), '}')
+	return append(appendJSONString(append(b, `, "state": `...), state), '}')
 }

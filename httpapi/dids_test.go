@@ -67,7 +67,7 @@ func (ts *testServer) playDIDs(t *testing.T, steps []didStep) {
 	for _, s := range steps {
 		a := ts.do(s.method, s.path, s.body)
 		require.Equal(t, s.status, a.Code, "%s %s %s: %s", s.method, s.path, s.body, a.Body)
-		require.Equal(t, s.class, a.Header().Get("ExceptionClass"), "%s %s %s: %s", s.method, s.path, s.body, a.Body)
+		require.Equal(t, s.class, a.class(), "%s %s %s: %s", s.method, s.path, s.body, a.Body)
 	}
 }
 

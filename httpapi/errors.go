@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -17,8 +16,7 @@ import (
 	"dapple/command"
 )
 
-// errorRow says how a code is answered: the status, and the class from which clients make their exception. A row without
-// class is answered as a page and not as an exception.
+// errorRow says how a code is answered: the status, and the class from which clients make their exception.
 type errorRow struct {
 	code   command.Code
 	status int
@@ -33,7 +31,8 @@ const (
 	classBusy   = "ResourceTemporaryUnavailable"
 	classTooBig = "InvalidRequest"
 	// classInternal is what clients make of any class that they do not know.
-	classInternal = "RucioException"
+	classInternal    = "RucioException"
+	classUnsupported = "UnsupportedOperation"
 )
 
 // errorRows is the one place where codes get their meaning in HTTP. It is never written to; a test sees to it that every code
@@ -64,8 +63,9 @@ var errorRows = [...]errorRow{
 	{code: command.CodeInvalidPath, status: 400, class: "InvalidPath"},
 	{code: command.CodeInvalidDate, status: 400, class: "ValueError"},
 	{code: command.CodeNotAcceptable, status: 406, class: "UnsupportedRequestedContentType"},
-	{code: command.CodeNoRoute, status: 404},
-	{code: command.CodeMethodNotAllowed, status: 405},
+	{code: command.CodeNoRoute, status: 404, class: "NotFound"},
+	{code: command.CodeMethodNotAllowed, status: 405, class: classUnsupported},
+	{code: command.CodeNotServed, status: 404, class: classUnsupported},
 	{code: command.CodeBodyTooLarge, status: 413, class: classTooBig},
 	{code: command.CodeTooManyItems, status: 413, class: classTooBig},
 	{code: command.CodeOverloaded, status: 503, class: classBusy, retry: true},
@@ -101,7 +101,7 @@ var errorRows = [...]errorRow{
 	{code: command.CodeDIDNotFound, status: 404, class: "DataIdentifierNotFound"},
 	{code: command.CodeDIDExists, status: 409, class: "DataIdentifierAlreadyExists"},
 	{code: command.CodeAlreadyAttached, status: 409, class: "FileAlreadyExists"},
-	{code: command.CodeUnsupportedOperation, status: 409, class: "UnsupportedOperation"},
+	{code: command.CodeUnsupportedOperation, status: 409, class: classUnsupported},
 	{code: command.CodeUnsupportedStatus, status: 409, class: "UnsupportedStatus"},
 	{code: command.CodeInvalidMetadata, status: 400, class: "InvalidMetadata"},
 	{code: command.CodeKeyNotFound, status: 404, class: "KeyNotFound"},
@@ -113,11 +113,11 @@ var errorRows = [...]errorRow{
 	{code: command.CodeReplicaExists, status: 409, class: "Duplicate"},
 	{code: command.CodeFileMismatch, status: 409, class: "FileConsistencyMismatch"},
 	{code: command.CodeReplicaLocked, status: 409, class: "ReplicaIsLocked"},
-	{code: command.CodeStateForbidden, status: 409, class: "UnsupportedOperation"},
+	{code: command.CodeStateForbidden, status: 409, class: classUnsupported},
 	{code: command.CodeVersionMismatch, status: 412, class: "PreconditionFailed"},
 
 	{code: command.CodeChangesGone, status: 410, class: "ChangesGone"},
-	{code: command.CodeChangesNotKept, status: 409, class: "UnsupportedOperation"},
+	{code: command.CodeChangesNotKept, status: 409, class: classUnsupported},
 }
 
 // errorExceptions are the codes whose answer hangs on where it is given: below a first segment of the path, or to a method;
@@ -199,6 +199,9 @@ func (s *Server) fail(c *gin.Context, err error) {
 	if row.code == command.CodeQueueFull {
 		s.hold(c)
 	}
+	if choice := (*undecided)(nil); errors.As(err, &choice) && s.offerAccounts(c, choice) {
+		return
+	}
 	switch {
 	case row.hidden:
 		s.log.Error("request failed", "method", c.Request.Method, "route", routeOf(c), "error", message)
@@ -211,15 +214,12 @@ func (s *Server) fail(c *gin.Context, err error) {
 	}
 	s.metrics.failed(c, row)
 	c.Abort()
-	if row.class == "" {
-		s.writePage(c, row.status, message)
-		return
-	}
 	message = strings.ToValidUTF8(message, "\uFFFD")
-	c.Header("ExceptionClass", row.class)
-	c.Header("ExceptionMessage", headerText(message))
-	body := append([]byte(`{"ExceptionClass":`), appendJSONString(nil, row.class)...)
-	body = append(body, `,"ExceptionMessage":`...)
+	// Set would write Exceptionclass, which clients that compare the name as it is do not find.
+	header := c.Writer.Header()
+	header[headerClass], header[headerMessage] = []string{row.class}, []string{headerText(message)}
+	body := append([]byte(`{"ExceptionClass": `), appendJSONString(nil, row.class)...)
+	body = append(body, `, "ExceptionMessage": `...)
 	body = appendJSONString(body, message)
 	var more detailed
 	if errors.As(err, &more) {
@@ -245,11 +245,12 @@ func (s *Server) hold(c *gin.Context) {
 	}
 }
 
-// writePage answers what is not part of the API as a page.
-func (s *Server) writePage(c *gin.Context, status int, message string) {
-	body := fmt.Appendf(nil, "<!doctype html>\n<title>%d %s</title>\n<p>%s</p>\n", status, http.StatusText(status), message)
-	s.write(c, status, typeHTML, body)
-}
+// The headers of an error in Rucio's spelling, which is not the canonical one of net/http: they are written to the map of headers
+// and not by Set.
+const (
+	headerClass   = "ExceptionClass"
+	headerMessage = "ExceptionMessage"
+)
 
 // headerLimit bounds the message in a header, in bytes.
 const headerLimit = 256

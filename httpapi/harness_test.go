@@ -128,8 +128,19 @@ func (ts *testServer) do(method, target, body string, options ...option) answer 
 func (a answer) want(t *testing.T, status int, class string) answer {
 	t.Helper()
 	require.Equal(t, status, a.Code, "body: %s", a.Body)
-	require.Equal(t, class, a.Header().Get("ExceptionClass"), "body: %s", a.Body)
+	require.Equal(t, class, a.class(), "body: %s", a.Body)
 	return a
+}
+
+// class returns the class of an error as it is spelled on the wire, "" for none.
+func (a answer) class() string { return a.raw("ExceptionClass") }
+
+// raw returns a header whose name is spelled so.
+func (a answer) raw(name string) string {
+	if values := a.Header()[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
 }
 
 // lines decodes a streamed answer.

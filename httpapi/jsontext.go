@@ -74,6 +74,24 @@ func appendEscape(b []byte, ch byte) []byte {
 	}
 }
 
+// appendSpaced appends compact JSON with a space after each comma and colon, as Python's json.dumps writes it: scripts that compare
+// or cut the text of answers expect those.
+func appendSpaced(b, compact []byte) []byte {
+	start, quoted := 0, false
+	for i := 0; i < len(compact); i++ {
+		switch ch := compact[i]; {
+		case quoted && ch == '\\':
+			i++ // what is escaped ends no text
+		case ch == '"':
+			quoted = !quoted
+		case !quoted && (ch == ',' || ch == ':'):
+			b = append(append(b, compact[start:i+1]...), ' ')
+			start = i + 1
+		}
+	}
+	return append(b, compact[start:]...)
+}
+
 // appendJSONStringOrNull appends s as a JSON string, or null where it is empty.
 func appendJSONStringOrNull(b []byte, s string) []byte {
 	if s == "" {

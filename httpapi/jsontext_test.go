@@ -39,3 +39,16 @@ func TestTimes(t *testing.T) {
 	require.Equal(t, "null", string(appendJSONStringOrNull(nil, "")))
 	require.Equal(t, `"x"`, string(appendJSONStringOrNull(nil, "x")))
 }
+
+func TestAppendSpaced(t *testing.T) {
+	for compact, want := range map[string]string{
+		`{}`:                           `{}`,
+		`{"a":1,"b":[1,2,{"c":null}]}`: `{"a": 1, "b": [1, 2, {"c": null}]}`,
+		`{"a:b,c":"d,e:f"}`:            `{"a:b,c": "d,e:f"}`,
+		`["\\\"",":,","\\\\",1]`:       `["\\\"", ":,", "\\\\", 1]`,
+		`"\\`:                          `"\\`,
+		``:                             ``,
+	} {
+		require.Equal(t, "before"+want, string(appendSpaced([]byte("before"), []byte(compact))), compact)
+	}
+}

@@ -58,7 +58,7 @@ func (s *Server) loginUserpass(c *gin.Context) {
 			return nil, err
 		}
 		grant, err := s.login(c, c.GetHeader("X-Rucio-Account"), username, c.GetHeader("X-Rucio-Password"))
-		if codeOf(err) == command.CodeCannotAuthenticate {
+		if codeOf(err) == command.CodeCannotAuthenticate && !isUndecided(err) {
 			s.loginLimit.failed(source, username)
 		}
 		return grant, err
@@ -70,12 +70,14 @@ func (s *Server) answerLogin(c *gin.Context, method string, login func() (*grant
 	c.Header("Cache-Control", "no-store")
 	grant, err := login()
 	outcome := "failed"
-	switch codeOf(err) {
-	case command.CodeOK:
+	switch code := codeOf(err); {
+	case code == command.CodeOK:
 		outcome = "ok"
-	case command.CodeCannotAuthenticate:
+	case isUndecided(err):
+		outcome = "undecided"
+	case code == command.CodeCannotAuthenticate:
 		outcome = "refused"
-	case command.CodeOverloaded:
+	case code == command.CodeOverloaded:
 		outcome = "overloaded"
 	}
 	s.metrics.logins.WithLabelValues(method, outcome).Inc()
@@ -96,7 +98,7 @@ type granted struct {
 	expires int64
 }
 
-// login checks a password and issues a token. An empty account means the identity's own.
+// login checks a password and issues a token. If the account is empty, chooseAccount finds it.
 func (s *Server) login(c *gin.Context, account, username, secret string) (*granted, error) {
 	if username == "" || secret == "" {
 		return nil, catalogue.Errorf(command.CodeCannotAuthenticate, "Cannot authenticate without passing all required arguments")
@@ -131,17 +133,17 @@ func (s *Server) login(c *gin.Context, account, username, secret string) (*grant
 }
 
 func errNotGranted(account string) error {
+	if account == "" {
+		return catalogue.Errorf(command.CodeCannotAuthenticate, "Cannot authenticate with given credentials")
+	}
 	return catalogue.Errorf(command.CodeCannotAuthenticate, "Cannot authenticate to account %s with given credentials", account)
 }
 
-// grant issues a token for an identity that has proved itself. An empty account means the identity's own.
+// grant issues a token for an identity that has proved itself. If the account is empty, chooseAccount finds it.
 func (s *Server) grant(c *gin.Context, v View, identity *catalogue.Identity, account string) (*granted, error) {
-	account, may, err := mayActAs(v, identity, account)
+	account, err := chooseAccount(v, identity, account, nil)
 	if err != nil {
 		return nil, err
-	}
-	if !may {
-		return nil, errNotGranted(account)
 	}
 	token, expires, err := s.tokens.issue(v, account, identity)
 	if err != nil {
@@ -192,24 +194,4 @@ func (s *Server) hashPassword(ctx context.Context, secret string) (string, error
 	}
 	defer s.gate.leave()
 	return password.Hash(secret)
-}
-
-// mayActAs finds the account that an identity gets: the one it asks for, or its own where it asks for none. It reports whether
-// the identity may act as it.
-func mayActAs(v catalogue.View, identity *catalogue.Identity, account string) (string, bool, error) {
-	var granted bool
-	var err error
-	if account == "" {
-		account, granted, err = catalogue.DefaultAccount(v, identity.Type, identity.Name)
-	} else {
-		granted, err = catalogue.IdentityHasAccount(v, identity.Type, identity.Name, account)
-	}
-	if err != nil || !granted {
-		return account, false, err
-	}
-	found, err := catalogue.GetAccount(v, account)
-	if codeOf(err) == command.CodeAccountNotFound {
-		return account, false, nil
-	}
-	return account, err == nil && found.Status == catalogue.AccountActive, err
 }

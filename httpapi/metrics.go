@@ -68,7 +68,7 @@ func newMetrics(s *Server) (*metrics, error) {
 		}, []string{"cause"}),
 		logins: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: subsystem, Name: "logins_total",
-			Help: "Attempts to log in, by method (userpass or x509) and outcome: ok, refused, overloaded or failed.",
+			Help: "Attempts to log in, by method (userpass or x509) and outcome: ok, undecided (the accounts to choose from were sent), refused, overloaded or failed.",
 		}, []string{"method", "outcome"}),
 	}
 	m.repeated = prometheus.NewCounter(prometheus.CounterOpts{

@@ -62,15 +62,13 @@ func (s *Server) dispatch(c *gin.Context) {
 	s.tellState(c)
 	found, params, allow := s.resolver.resolve(c.Request.Method, c.Request.URL.EscapedPath())
 	c.Params = params
-	switch {
-	case found != nil:
-		c.Set(keyRoute, found)
-	case len(allow) > 0:
-		c.Header("Allow", strings.Join(allow, ", "))
-		s.fail(c, catalogue.Errorf(command.CodeMethodNotAllowed, "The method is not allowed for the requested path."))
+	if found == nil {
+		s.refuseRoute(c, allow)
 		return
-	default:
-		s.fail(c, catalogue.Errorf(command.CodeNoRoute, "The requested path was not found."))
+	}
+	c.Set(keyRoute, found)
+	if found.access == unserved {
+		s.fail(c, errNotServed(c))
 		return
 	}
 	if err := s.admit(c, found); err != nil {
@@ -78,6 +76,17 @@ func (s *Server) dispatch(c *gin.Context) {
 		return
 	}
 	found.handler(c)
+}
+
+// refuseRoute answers a request for which there is no route; allow lists the methods that its path has.
+func (s *Server) refuseRoute(c *gin.Context, allow []string) {
+	if len(allow) == 0 {
+		s.fail(c, catalogue.Errorf(command.CodeNoRoute, "nothing is served at this path; /docs lists what is"))
+		return
+	}
+	c.Header("Allow", strings.Join(allow, ", "))
+	s.fail(c, catalogue.Errorf(command.CodeMethodNotAllowed, "the path has no method %.32s; it has %s",
+		c.Request.Method, strings.Join(allow, ", ")))
 }
 
 // admit does what comes before every handler: the path's text, the state's freshness, the token.

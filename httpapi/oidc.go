@@ -110,18 +110,22 @@ func (s *Server) authenticateOIDC(c *gin.Context, issuer, text string) (*princip
 	if err != nil {
 		return nil, err
 	}
-	account, may, err := mayActAs(v, identity, c.GetHeader("X-Rucio-Account"))
-	if err != nil {
-		return nil, err
+	stands := func(account string) (bool, error) {
+		from, err := catalogue.TokensValidFrom(v, account)
+		return token.IssuedAt.UnixMicro() >= from, err
 	}
-	if !may {
+	// A token that was revoked for an account must not learn of that account.
+	account, err := chooseAccount(v, identity, c.GetHeader("X-Rucio-Account"), stands)
+	if codeOf(err) == command.CodeCannotAuthenticate && !isUndecided(err) {
 		return nil, refused("the identity %.512s may not act as account %.64s", name, account)
 	}
-	from, err := catalogue.TokensValidFrom(v, account)
 	if err != nil {
 		return nil, err
 	}
-	if token.IssuedAt.UnixMicro() < from {
+	switch valid, err := stands(account); {
+	case err != nil:
+		return nil, err
+	case !valid:
 		return nil, refused("the tokens of account %.64s were revoked", account)
 	}
 	return &principal{Account: account, Identity: name, Expires: token.Expiry}, nil

@@ -27,6 +27,9 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 	}
 	variable := regexp.MustCompile(`[:*](\w+)`)
 	for _, r := range ts.routes() {
+		if r.access == unserved {
+			continue
+		}
 		name := r.method + " " + variable.ReplaceAllString(r.path, "{$1}")
 		require.True(t, described[name], "%s is not in openapi.yaml", name)
 		delete(described, name)

@@ -46,7 +46,7 @@ func (s *Server) readLines(c *gin.Context, query func(v View, line func(value an
 			if err != nil {
 				return err
 			}
-			return st.line(append(st.open(), b...))
+			return st.line(appendSpaced(st.open(), b))
 		})
 	})
 }

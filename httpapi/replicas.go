@@ -32,6 +32,7 @@ func (s *Server) replicaRoutes() []route {
 		{method: get, path: "/replicas/:scope", handler: s.unnamedDID},
 		{method: get, path: "/replicas/:scope/*name", handler: s.getReplicas},
 		{method: get, path: "/replicas/:scope/*name/datasets", handler: s.listDatasetReplicas},
+		{method: get, path: "/replicas/:scope/*name/datasets_vp", handler: s.listDatasetReplicas},
 	}
 }
 

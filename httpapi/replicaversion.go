@@ -36,13 +36,13 @@ func (e *mismatchError) Code() command.Code { return e.refusal.Code }
 
 // appendFields implements detailed.
 func (e *mismatchError) appendFields(b []byte) []byte {
-	b = strconv.AppendUint(append(b, `,"count":`...), uint64(e.other.Count), 10)
-	b = append(b, `,"items":[`...)
+	b = strconv.AppendUint(append(b, `, "count": `...), uint64(e.other.Count), 10)
+	b = append(b, `, "items": [`...)
 	for i, item := range e.other.Items {
-		b = appendJSONString(append(comma(b, i), `{"scope":`...), item.Scope)
-		b = appendJSONString(append(b, `,"name":`...), item.Name)
-		b = strconv.AppendUint(append(b, `,"if_version":`...), item.Wanted, 10)
-		b = append(b, `,"version":`...)
+		b = appendJSONString(append(comma(b, i), `{"scope": `...), item.Scope)
+		b = appendJSONString(append(b, `, "name": `...), item.Name)
+		b = strconv.AppendUint(append(b, `, "if_version": `...), item.Wanted, 10)
+		b = append(b, `, "version": `...)
 		if item.Found == 0 {
 			b = append(b, "null}"...)
 			continue

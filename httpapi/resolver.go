@@ -101,8 +101,9 @@ func compareTemplates(a, b *template) int {
 	return 0
 }
 
-// resolve finds the route of a method and a raw (escaped) path and decodes what the path names. Where there is none, allow
-// lists the methods that the path has; it is empty where there is no such path.
+// resolve finds the route of a method and a raw (escaped) path and decodes what the path names. If there is none, allow lists the
+// methods that the path has; it is empty if there is no such path. A path with unserved routes alone has one of them for every
+// method.
 //
 // Templates are tried one after the other until one has the method: GET /dids/attachments lists a scope of that name. But a
 // path that ends in a known suffix is never taken for a bare name: POST /dids/s/n/files does not make a DID n/files, which
@@ -118,6 +119,7 @@ func (r *resolver) resolve(method, raw string) (found *route, params gin.Params,
 		return nil, nil, nil
 	}
 	suffixed := false
+	var lacking *route
 	for _, t := range r.templates[segments[0]] {
 		params, fits := t.match(segments)
 		if !fits || (suffixed && t.bare()) {
@@ -127,9 +129,16 @@ func (r *resolver) resolve(method, raw string) (found *route, params gin.Params,
 		if found := t.routes[method]; found != nil {
 			return found, params, nil
 		}
-		for m := range t.routes {
-			allow = append(allow, m)
+		for m, row := range t.routes {
+			if row.access != unserved {
+				allow = append(allow, m)
+			} else if lacking == nil || m == get {
+				lacking = row
+			}
 		}
+	}
+	if len(allow) == 0 && lacking != nil {
+		return lacking, nil, nil
 	}
 	slices.Sort(allow)
 	return nil, nil, slices.Compact(allow)

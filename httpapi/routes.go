@@ -27,6 +27,8 @@ const (
 	public
 	// reading is needsToken for a POST that changes nothing. It is read at a level, as every GET that needs a token.
 	reading
+	// unserved routes are Rucio's and not this program's: every method is answered with CodeNotServed, with and without a token.
+	unserved
 )
 
 // reads reports whether a route shows the catalogue and changes nothing.
@@ -34,7 +36,7 @@ func (r *route) reads() bool { return r.access == reading || r.method == get && 
 
 // routes is the whole table: each resource file lists its own rows.
 func (s *Server) routes() []route {
-	return slices.Concat(
+	return withUnserved(slices.Concat(
 		s.systemRoutes(),
 		s.settingRoutes(),
 		s.documentRoutes(),
@@ -44,13 +46,14 @@ func (s *Server) routes() []route {
 		s.didRoutes(),
 		s.replicaRoutes(),
 		s.changeRoutes(),
-	)
+	))
 }
 
 // Methods, to keep the rows short.
 const (
-	get    = http.MethodGet
-	post   = http.MethodPost
-	put    = http.MethodPut
-	remove = http.MethodDelete
+	get     = http.MethodGet
+	post    = http.MethodPost
+	put     = http.MethodPut
+	remove  = http.MethodDelete
+	options = http.MethodOptions
 )

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/cors"
 	"golang.org/x/net/netutil"
 )
 
@@ -52,6 +53,8 @@ type Server struct {
 	onceWindow     time.Duration
 	document       *apiDocument
 	feeds          *feeds
+	guidTurns      chan struct{}
+	crossOrigin    *cors.Cors
 }
 
 // New makes a server. It fails on a configuration that lacks something, and where the registry has its metrics already.
@@ -69,6 +72,7 @@ func New(cfg Config) (*Server, error) {
 	s.authenticator = s.tokens
 	s.feeds = newFeeds(cfg.Reader, cfg.Limits.FeedReaders)
 	s.gate = newGate(cfg.Limits.Logins)
+	s.guidTurns = make(chan struct{}, guidScans)
 	s.bodies.limit = cfg.Limits.BodiesInFlight
 	var err error
 	if cfg.GeoIPDatabase != "" {
@@ -84,10 +88,13 @@ func New(cfg Config) (*Server, error) {
 	}
 	var serverTLS *tls.Config
 	if cfg.TLS != nil {
-		if s.tlsFiles, err = newTLSStore(*cfg.TLS, cfg.Logger); err != nil {
+		if s.tlsFiles, err = newTLSStore(*cfg.TLS, cfg.HTTP2, cfg.Logger); err != nil {
 			return nil, fmt.Errorf("httpapi: %w", err)
 		}
 		serverTLS = s.tlsFiles.serverConfig()
+	}
+	if s.crossOrigin, err = newCrossOrigin(cfg.CORSOrigins); err != nil {
+		return nil, fmt.Errorf("httpapi: %w", err)
 	}
 	if s.metrics, err = newMetrics(s); err != nil {
 		return nil, fmt.Errorf("httpapi: %w", err)
@@ -106,10 +113,20 @@ func New(cfg Config) (*Server, error) {
 		ReadHeaderTimeout: s.limits.ReadHeader,
 		IdleTimeout:       s.limits.Idle,
 		MaxHeaderBytes:    s.limits.HeaderBytes,
+		Protocols:         protocols(cfg.HTTP2),
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	s.http.RegisterOnShutdown(s.feeds.stop)
 	return s, nil
+}
+
+// protocols are the versions of HTTP that are spoken. HTTP/2 writes names of headers in lower case alone, which clients that look
+// for them as Rucio spells them do not find: it is spoken only if the operator asks for it.
+func protocols(http2 bool) *http.Protocols {
+	p := &http.Protocols{}
+	p.SetHTTP1(true)
+	p.SetHTTP2(http2)
+	return p
 }
 
 // newEngine makes the gin engine: middleware, and one handler for every path, for the resolver has the routes.
@@ -118,7 +135,7 @@ func (s *Server) newEngine() *gin.Engine {
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.RedirectTrailingSlash = false
-	engine.Use(s.observe)
+	engine.Use(s.observe, s.allowOrigin)
 	engine.NoRoute(s.dispatch)
 	return engine
 }

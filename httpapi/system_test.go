@@ -71,7 +71,7 @@ func TestClusterDigest(t *testing.T) {
 
 	ts.cluster.digests.Store(uint64(3), "old")
 	got = ts.do("GET", "/cluster/digest?index=3", "").want(t, 200, "")
-	require.Contains(t, got.Body.String(), `"digest":"old"`)
+	require.Contains(t, got.Body.String(), `"digest": "old"`)
 	require.Equal(t, next, ts.store.AppliedIndex(), "asking for one that exists proposes nothing")
 
 	ts.do("GET", "/cluster/digest?index=99", "").want(t, 503, "ResourceTemporaryUnavailable")
@@ -90,8 +90,8 @@ func newRSE(name string) *command.AddRSE {
 func TestMetrics(t *testing.T) {
 	ts := newTestServer(t, registryExecutors)
 	ts.do("GET", "/rses/%2e%2e/attr/", "")
-	ts.do("GET", "/nowhere/secret-path", "").want(t, 404, "")
-	ts.do("BREW", "/ping", "").want(t, 405, "")
+	ts.do("GET", "/nowhere/secret-path", "").want(t, 404, "NotFound")
+	ts.do("BREW", "/ping", "").want(t, 405, "UnsupportedOperation")
 	ts.command(command.TypeAddRSE, newRSE("DISK_1"))
 	ts.command(command.TypeAddRSE, newRSE("DISK_2"))
 	ts.command(command.TypeDeleteRSE, &command.DeleteRSE{Name: "DISK_2"})

@@ -22,6 +22,7 @@ type TLSFiles struct {
 // tlsStore holds what the files of TLSFiles held when they last could be used.
 type tlsStore struct {
 	files TLSFiles
+	http2 bool
 	log   *slog.Logger
 
 	mu      sync.Mutex
@@ -30,9 +31,9 @@ type tlsStore struct {
 	clients *x509.CertPool
 }
 
-// newTLSStore reads the files, which must be usable.
-func newTLSStore(files TLSFiles, log *slog.Logger) (*tlsStore, error) {
-	t := &tlsStore{files: files, log: log, seen: files.state()}
+// newTLSStore reads the files, which must be usable. With http2 clients may choose HTTP/2.
+func newTLSStore(files TLSFiles, http2 bool, log *slog.Logger) (*tlsStore, error) {
+	t := &tlsStore{files: files, http2: http2, log: log, seen: files.state()}
 	err := t.read()
 	return t, err
 }
@@ -57,7 +58,10 @@ func (t *tlsStore) read() error {
 		return fmt.Errorf("HTTPS certificate %s: %w", t.files.Cert, err)
 	}
 	config := &tls.Config{
-		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"},
+		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, NextProtos: []string{"http/1.1"},
+	}
+	if t.http2 {
+		config.NextProtos = []string{"h2", "http/1.1"}
 	}
 	var clients *x509.CertPool
 	if t.files.ClientCA != "" {

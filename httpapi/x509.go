@@ -55,7 +55,7 @@ func (s *Server) certificateNames(c *gin.Context) ([]string, error) {
 	}
 	state := c.Request.TLS
 	if state == nil || len(state.PeerCertificates) == 0 {
-		return nil, catalogue.Errorf(command.CodeCannotAuthenticate, "Cannot authenticate: no client certificate")
+		return nil, catalogue.Errorf(command.CodeCannotAuthenticate, "Cannot get DN: the request came with no client certificate")
 	}
 	holder, err := s.verifyCertificate(state.PeerCertificates, time.Now())
 	if err != nil {

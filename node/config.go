@@ -45,6 +45,10 @@ type Config struct {
 	// TrustedProxies are addresses, or networks in CIDR notation, of proxies whose word is taken for the client's address and
 	// certificate.
 	TrustedProxies []string
+	// CORSOrigins are the origins whose pages may read answers, as scheme://host[:port] with at most one star, or "*" for any.
+	CORSOrigins []string
+	// HTTP2 serves HTTP/2 over TLS beside HTTP/1.1.
+	HTTP2 bool
 	// OIDCIssuers maps the URL of each issuer whose tokens are taken to the audience that they must have.
 	OIDCIssuers map[string]string
 

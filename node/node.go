@@ -132,7 +132,7 @@ func (n *Node) serverConfig(cfg Config) (httpapi.Config, error) {
 			Write: cfg.WriteTimeout, Wait: cfg.IndexTimeout, Stall: cfg.StreamTimeout, LoginFailures: cfg.LoginFailures, LoginInterval: cfg.LoginInterval,
 			FeedReaders: cfg.ChangesReaders, Heartbeat: cfg.ChangesHeartbeat,
 		},
-		TLS: files, TrustedProxies: proxies, OIDC: cfg.OIDCIssuers,
+		TLS: files, TrustedProxies: proxies, CORSOrigins: cfg.CORSOrigins, HTTP2: cfg.HTTP2, OIDC: cfg.OIDCIssuers,
 		TokenLifetime: cfg.TokenLifetime, IdempotencyWindow: cfg.IdempotencyWindow, GeoIPDatabase: cfg.GeoIPDatabase, Logger: cfg.Logger, Registry: registry,
 	}, nil
 }

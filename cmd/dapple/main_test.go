@@ -65,6 +65,32 @@ func TestSettingsFromTheEnvironmentAlone(t *testing.T) {
 	require.Equal(t, "json", c.LogFormat)
 }
 
+func TestSettingsOfClients(t *testing.T) {
+	base := []string{"--node-id", "a", "--data-dir", "/d"}
+	origins := []string{"https://a.example.org", "https://*.b.example.org"}
+	file := writeFile(t, "cors-origins: ["+strings.Join(origins, ", ")+"]\nhttp2: true\n")
+	for _, args := range [][]string{
+		{"--cors-origins", strings.Join(origins, ","), "--http2"},
+		{"--config", file},
+	} {
+		c, err := parseServe(t, append(base, args...)...)
+		require.NoError(t, err)
+		cfg := c.nodeConfig(nil)
+		require.Equal(t, origins, cfg.CORSOrigins)
+		require.True(t, cfg.HTTP2)
+	}
+	c, err := parseServe(t, base...)
+	require.NoError(t, err)
+	require.Empty(t, c.nodeConfig(nil).CORSOrigins)
+	require.False(t, c.nodeConfig(nil).HTTP2)
+	t.Setenv("DAPPLE_CORS_ORIGINS", strings.Join(origins, ","))
+	t.Setenv("DAPPLE_HTTP2", "true")
+	c, err = parseServe(t, base...)
+	require.NoError(t, err)
+	require.Equal(t, origins, c.nodeConfig(nil).CORSOrigins)
+	require.True(t, c.nodeConfig(nil).HTTP2)
+}
+
 func TestWrongSettingsAreRefused(t *testing.T) {
 	base := []string{"--node-id", "a", "--data-dir", "/d"}
 	for name, c := range map[string]struct {

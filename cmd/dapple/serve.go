@@ -39,6 +39,8 @@ type serveCmd struct {
 	HTTPTLSKey   string            `help:"Key of the certificate (PEM)."`
 	HTTPClientCA string            `help:"Authorities of the client certificates that may log in (PEM)."`
 	TrustedProxy []string          `help:"Addresses or networks of proxies whose word is taken for a client's address and certificate." placeholder:"CIDR"`
+	CORSOrigins  []string          `name:"cors-origins" env:"DAPPLE_CORS_ORIGINS" help:"Origins whose pages may read answers in a browser; * is any." placeholder:"SCHEME://HOST"`
+	HTTP2        bool              `name:"http2" env:"DAPPLE_HTTP2" help:"Serve HTTP/2 over TLS too. Its names of headers are in lower case."`
 	OIDCIssuer   map[string]string `help:"Issuers whose OpenID Connect tokens are taken, each with the audience that they must have." placeholder:"URL=AUDIENCE"`
 
 	GeoIPDatabase string `name:"geoip-database" env:"DAPPLE_GEOIP_DATABASE" help:"File with the places of addresses (GeoLite2-City.mmdb): replicas are listed nearest to the client first." placeholder:"FILE"`
@@ -116,7 +118,7 @@ func (c *serveCmd) nodeConfig(logger *slog.Logger) node.Config {
 		BootstrapExpect: c.BootstrapExpect, Join: c.Join,
 		TLSCert: c.ClusterTLSCert, TLSKey: c.ClusterTLSKey, TLSCA: c.ClusterTLSCA,
 		HTTPTLSCert: c.HTTPTLSCert, HTTPTLSKey: c.HTTPTLSKey, HTTPClientCA: c.HTTPClientCA,
-		TrustedProxies: c.TrustedProxy, OIDCIssuers: c.OIDCIssuer,
+		TrustedProxies: c.TrustedProxy, CORSOrigins: c.CORSOrigins, HTTP2: c.HTTP2, OIDCIssuers: c.OIDCIssuer,
 		GeoIPDatabase: c.GeoIPDatabase, Logger: logger, Version: version.String(),
 	}
 	c.Tuning.apply(&cfg)

@@ -3,6 +3,7 @@
 Each function below is one check, named after the method it is about, <Client>_<method>. It gets a Site: the clients of
 one node, with an RSE, a scope and names of its own, so that the checks may run in any order and against any node.
 """
+import uuid
 from datetime import datetime, timedelta
 
 import pytest
@@ -138,6 +139,13 @@ def ReplicaClient_list_dataset_replicas(s):
         assert {r: (found[r]["available_length"], found[r]["available_bytes"]) for r in found} == {
             s.rse: (3, 3 * BYTES), s.rse2: (1, BYTES)}
         assert (found[s.rse]["length"], found[s.rse]["state"]) == (3, "AVAILABLE")
+
+
+def ReplicaClient_list_dataset_replicas_vp(s):
+    dataset, _ = s.dataset(3)
+    found = list(s.c.list_dataset_replicas_vp(s.scope, dataset))
+    assert [(r["rse"], r["available_length"]) for r in found] == [(s.rse, 3)], "as list_dataset_replicas"
+    assert list(s.c.list_dataset_replicas_vp(s.scope, s.name())) == []
 
 
 def ReplicaClient_list_dataset_replicas_bulk(s):
@@ -387,6 +395,21 @@ def DIDClient_scope_list(s):
 def DIDClient_list_parent_dids(s):
     dataset, files = s.dataset(1)
     assert names(s.c.list_parent_dids(s.scope, files[0]["name"])) == [dataset]
+
+
+def DIDClient_list_content_history(s):
+    dataset, files = s.dataset(1)
+    s.c.detach_dids(s.scope, dataset, files)
+    assert list(s.c.list_content_history(s.scope, dataset)) == [], "what was detached is not kept"
+
+
+def DIDClient_get_dataset_by_guid(s):
+    dataset, files = s.dataset(1)
+    guid = uuid.uuid4().hex
+    s.c.set_metadata(s.scope, files[0]["name"], "guid", guid)
+    assert list(s.c.get_dataset_by_guid(guid)) == [{"scope": s.scope, "name": dataset}]
+    with pytest.raises(rucio.DataIdentifierNotFound):
+        list(s.c.get_dataset_by_guid(uuid.uuid4().hex))
 
 
 def DIDClient_list_archive_content(s):
@@ -673,9 +696,6 @@ def AccountClient_delete_account_attribute(s):
 RULES = "Dapple has no replication rules"
 LIMITS = "no account limits or usage: Dapple charges replicas to no account"
 UNSUPPORTED = {
-    "ReplicaClient_list_dataset_replicas_vp": "virtual placement is a service of its own, beside the catalogue",
-    "DIDClient_list_content_history": "what was detached is not kept",
-    "DIDClient_get_dataset_by_guid": "no index by guid; not in the API that Dapple serves",
     "DIDClient_create_did_sample": "not in the API that Dapple serves",
     "DIDClient_resurrect": "a deleted DID is gone",
     "RSEClient_add_qos_policy": "QoS policies serve replication rules",

@@ -26,7 +26,7 @@ import (
 type Config struct {
 	// URLs are the base URLs of the nodes, http://host:port.
 	URLs []string
-	// Account is the account to act for, "" for the identity's own.
+	// Account is the account to act for, "" for the identity's default or only one.
 	Account string
 	// User and Password log in.
 	User, Password string

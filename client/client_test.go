@@ -235,3 +235,33 @@ func TestBadConfiguration(t *testing.T) {
 		require.Error(t, err, urls)
 	}
 }
+
+// An identity of several accounts is told which, at its login and with a token of its own.
+func TestSeveralAccounts(t *testing.T) {
+	url, asked := newNode(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Rucio-Account") == "" && r.Header.Get("X-Rucio-Auth-Token") != "own" {
+			w.Header().Set("X-Rucio-Auth-Accounts", "eve,joe")
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write([]byte(`["eve", "joe"]`))
+			return
+		}
+		w.Header().Set("X-Rucio-Auth-Token", "own")
+		_, _ = w.Write([]byte(`{"account": "joe"}`))
+	})
+	for name, cfg := range map[string]Config{
+		"login": {URLs: []string{url}, User: "u", Password: "p"},
+		"token": {URLs: []string{url}, Token: "t"},
+	} {
+		asked.Store(0)
+		_, err := newClient(t, cfg).Whoami(t.Context())
+		var refusal *Error
+		require.ErrorAs(t, err, &refusal, name)
+		require.Equal(t, []string{"eve", "joe"}, refusal.Accounts)
+		require.ErrorContains(t, err, "set Account to one of eve, joe")
+		require.EqualValues(t, 1, asked.Load(), "asking again does not help")
+		cfg.Account = "joe"
+		me, err := newClient(t, cfg).Whoami(t.Context())
+		require.NoError(t, err, name)
+		require.Equal(t, "joe", me.Account)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -23,6 +24,8 @@ type Error struct {
 	Versions []OtherVersion
 	// Oldest is the revision from which on changes are kept, where those asked for are gone.
 	Oldest uint64
+	// Accounts are those that the client must choose one of in Config.Account, if the identity has several and no default.
+	Accounts []string
 }
 
 // OtherVersion is a replica that has another version than the one named for it; 0 where it does not exist.
@@ -107,6 +110,11 @@ func errorOf(response *http.Response) *Error {
 	}
 	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		e.RetryAfter = time.Duration(seconds) * time.Second
+	}
+	if accounts := response.Header.Get(headerAccounts); accounts != "" && e.Status == http.StatusPartialContent {
+		e.Class, e.Accounts = "CannotAuthenticate", strings.Split(accounts, ",")
+		e.Message = "the identity has several accounts and no default: set Account to one of " + strings.Join(e.Accounts, ", ")
+		return e
 	}
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
 	var body struct {

@@ -9,7 +9,11 @@ import (
 	"time"
 )
 
-const headerToken = "X-Rucio-Auth-Token"
+const (
+	headerToken    = "X-Rucio-Auth-Token"
+	headerAccount  = "X-Rucio-Account"
+	headerAccounts = "X-Rucio-Auth-Accounts"
+)
 
 // timeLayout is how the API writes times.
 const timeLayout = "Mon, 02 Jan 2006 15:04:05 UTC"
@@ -63,7 +67,7 @@ func (c *Client) logIn(ctx context.Context, node string) (token string, ends tim
 		return "", ends, err
 	}
 	if c.cfg.Account != "" {
-		out.Header.Set("X-Rucio-Account", c.cfg.Account)
+		out.Header.Set(headerAccount, c.cfg.Account)
 	}
 	if !c.cfg.X509 {
 		out.Header.Set("X-Rucio-Username", c.cfg.User)

@@ -159,6 +159,9 @@ func (c *Client) attempt(ctx context.Context, node, id string, r *request, body 
 			return nil, notSent{err}
 		}
 		out.Header.Set(headerToken, token)
+		if c.cfg.Token != "" && c.cfg.Account != "" {
+			out.Header.Set(headerAccount, c.cfg.Account) // the token of an OpenID Connect issuer names none
+		}
 	}
 	response, err := c.http.Do(out)
 	if err != nil {
@@ -169,7 +172,7 @@ func (c *Client) attempt(ctx context.Context, node, id string, r *request, body 
 		c.keepsKeys.Store(true)
 	}
 	switch {
-	case response.StatusCode >= http.StatusMultipleChoices:
+	case response.StatusCode >= http.StatusMultipleChoices, response.StatusCode == http.StatusPartialContent:
 		return nil, errorOf(response)
 	case r.whole:
 		return readWhole(response)

@@ -79,13 +79,13 @@ func (l *existenceLines) appendLine(b []byte, did catalogue.DIDName) ([]byte, er
 	if err != nil {
 		return b, err
 	}
-	b = appendJSONString(append(b, `{"scope": `...), did.Scope)
-	b = appendJSONString(append(b, `, "name": `...), did.Name)
-	b = strconv.AppendBool(append(b, `, "exists": `...), found)
+	b = appendJSONString(append(b, `{"scope":`...), did.Scope)
+	b = appendJSONString(append(b, `,"name":`...), did.Name)
+	b = strconv.AppendBool(append(b, `,"exists":`...), found)
 	if found {
-		b = appendJSONString(append(b, `, "type": `...), d.Type.String())
+		b = appendJSONString(append(b, `,"type":`...), d.Type.String())
 		if d.Type == catalogue.TypeFile {
-			b = l.appendRSEs(append(b, `, "rses": [`...), d.Replicas)
+			b = l.appendRSEs(append(b, `,"rses":[`...), d.Replicas)
 		}
 	}
 	return append(b, '}', '\n'), nil

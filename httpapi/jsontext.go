@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"time"
 	"unicode/utf8"
 )
@@ -77,19 +78,34 @@ func appendEscape(b []byte, ch byte) []byte {
 // appendSpaced appends compact JSON with a space after each comma and colon, as Python's json.dumps writes it: scripts that compare
 // or cut the text of answers expect those.
 func appendSpaced(b, compact []byte) []byte {
-	start, quoted := 0, false
+	start := 0
 	for i := 0; i < len(compact); i++ {
-		switch ch := compact[i]; {
-		case quoted && ch == '\\':
-			i++ // what is escaped ends no text
-		case ch == '"':
-			quoted = !quoted
-		case !quoted && (ch == ',' || ch == ':'):
+		switch compact[i] {
+		case '"':
+			i += quotedBytes(compact[i+1:])
+		case ',', ':':
 			b = append(append(b, compact[start:i+1]...), ' ')
 			start = i + 1
 		}
 	}
 	return append(b, compact[start:]...)
+}
+
+// quotedBytes returns where a text ends whose opening quote comes before it: how many bytes there are with the closing quote.
+func quotedBytes(text []byte) int {
+	for at := 0; ; {
+		end := bytes.IndexByte(text[at:], '"')
+		if end < 0 {
+			return len(text)
+		}
+		slashes := at + end
+		for slashes > at && text[slashes-1] == '\\' {
+			slashes--
+		}
+		if at += end + 1; (at-1-slashes)%2 == 0 {
+			return at
+		}
+	}
 }
 
 // appendJSONStringOrNull appends s as a JSON string, or null where it is empty.

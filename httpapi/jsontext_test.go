@@ -52,3 +52,13 @@ func TestAppendSpaced(t *testing.T) {
 		require.Equal(t, "before"+want, string(appendSpaced([]byte("before"), []byte(compact))), compact)
 	}
 }
+
+func BenchmarkAppendSpaced(b *testing.B) {
+	compact := []byte(`{"scope":"data24","name":"run000001/file.000001.root","bytes":123456789,"md5":null,"adler32":"0cc737eb","pfns":{` +
+		`"davs://one.example:443/dav/rucio/data24/00/00/run000001/file.000001.root":{"rse_id":"0f2e3d4c5b6a79880f2e3d4c5b6a7988","rse":"SITE-ONE_DATADISK",` +
+		`"type":"DISK","volatile":false,"domain":"wan","priority":1,"client_extract":false}},"states":{"SITE-ONE_DATADISK":"AVAILABLE"}}`)
+	var out []byte
+	for b.Loop() {
+		out = appendSpaced(out[:0], compact)
+	}
+}

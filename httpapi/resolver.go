@@ -147,7 +147,7 @@ func (r *resolver) resolve(method, raw string) (found *route, params gin.Params,
 // match fits raw segments to the template. An encoded slash belongs to its segment.
 func (t *template) match(segments []string) (gin.Params, bool) {
 	spare := len(segments) - len(t.segments)
-	if spare < 0 || (t.name < 0 && spare > 0) {
+	if spare < 0 || (t.name < 0 && spare > 0) || !t.matchLiterals(segments, spare) {
 		return nil, false
 	}
 	var params gin.Params
@@ -160,9 +160,6 @@ func (t *template) match(segments []string) (gin.Params, bool) {
 			at += spare
 		}
 		if !isVariable(want) {
-			if got != want {
-				return nil, false
-			}
 			continue
 		}
 		value, err := url.PathUnescape(got)
@@ -172,6 +169,20 @@ func (t *template) match(segments []string) (gin.Params, bool) {
 		params = append(params, gin.Param{Key: want[1:], Value: value})
 	}
 	return params, true
+}
+
+// matchLiterals compares what is written out in the template, before anything is decoded: most templates of a resource do not fit.
+func (t *template) matchLiterals(segments []string, spare int) bool {
+	for i, want := range t.segments {
+		at := i
+		if t.name >= 0 && i > t.name {
+			at += spare
+		}
+		if !isVariable(want) && segments[at] != want {
+			return false
+		}
+	}
+	return true
 }
 
 // didParam returns the scope and the name in the path of a DID, decoded.

@@ -179,3 +179,20 @@ func TestPathsThatAreNoText(t *testing.T) {
 	ts.do("GET", "/rses/%ff", "").want(t, 400, "InvalidObject")
 	ts.do("GET", "/rses/a%00b", "").want(t, 400, "InvalidObject")
 }
+
+// BenchmarkResolve tells what finding the route of a lookup costs, with the templates of all resources.
+func BenchmarkResolve(b *testing.B) {
+	s := &Server{}
+	r, err := newResolver(s.routes())
+	require.NoError(b, err)
+	for _, path := range []string{"/replicas/data24/run000001/file.000100.root", "/dids/data24/run000001/file.000100.root"} {
+		b.Run(path, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if found, _, _ := r.resolve(get, path); found == nil {
+					b.Fatal(path)
+				}
+			}
+		})
+	}
+}

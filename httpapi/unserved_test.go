@@ -202,3 +202,31 @@ func TestOriginsThatAreNone(t *testing.T) {
 		require.NoError(t, err, origin)
 	}
 }
+
+// What people and scripts look at has the spaces of Python's json.dumps; the lines of long lists are compact.
+func TestSpacesOfJSON(t *testing.T) {
+	ts := didServer(t)
+	ts.do("POST", "/dids/s/set", `{"type":"DATASET","dids":[{"scope":"s","name":"f0"}]}`).want(t, 201, "")
+	ts.do("POST", "/dids/s/f0/meta", `{"meta":{"note":{"a":[1,2],"b":"x:y,z"}}}`).want(t, 201, "")
+	for request, want := range map[string]string{
+		"GET /dids/s/f0":                   `"bytes": 100, "length": 1`,
+		"GET /dids/s/set":                  `"name": "set", "open": true`,
+		"GET /dids/s/f0/meta":              `"did_type": "FILE"`,
+		"GET /dids/s/f0/meta?plugin=JSON":  `{"note": {"a": [1, 2], "b": "x:y,z"}}`,
+		"GET /dids/s/set/files":            `{"scope": "s", "name": "f0", "bytes": 100`,
+		"GET /dids/s/set/dids":             `{"scope": "s", "name": "f0", "type": "FILE"`,
+		"GET /dids/s/f0/parents":           `{"scope": "s", "name": "set", "type": "DATASET"}`,
+		"GET /dids/s/":                     `"type": "DATASET"`,
+		"GET /replicas/s/f0":               `{"scope": "s", "name": "f0", "bytes": 100, "md5": null, "adler32": "0cc737eb", "pfns": {`,
+		"GET /replicas/s/set/datasets":     `"available_bytes": 100, "available_length": 1`,
+		"GET /replicas/s/no":               `{"ExceptionClass": "DataIdentifierNotFound", "ExceptionMessage": "`,
+		"GET /replicas/s/set":              `{"scope":"s","name":"f0","bytes":100,`,
+		"POST /replicas/list":              `{"scope":"s","name":"f0","bytes":100,`,
+		"GET /replicas/s/f0?versions=true": `, "versions": {"ONE": `,
+		"GET /replicas/s/f0?page_size=1":   `{"scope": "s", "name": "f0", "bytes": 100`,
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		got := ts.do(method, path, `{"dids":[{"scope":"s","name":"f0"}]}`)
+		require.Contains(t, got.Body.String(), want, request)
+	}
+}

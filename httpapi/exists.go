@@ -101,7 +101,10 @@ func (l *existenceLines) appendRSEs(b []byte, replicas []catalogue.Replica) []by
 	}
 	slices.Sort(l.rses)
 	for i, name := range l.rses {
-		b = appendJSONString(comma(b, i), name)
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendJSONString(b, name)
 	}
 	return append(b, ']')
 }

@@ -32,30 +32,30 @@ func shown(pfns []catalogue.ListedPFN, limit int) []catalogue.ListedPFN {
 
 // appendFile appends the line of a file.
 func (e *replicaEncoder) appendFile(b []byte, f *catalogue.ListedFile) []byte {
-	b = appendJSONString(append(b, `{"scope":`...), f.Scope)
-	b = appendJSONString(append(b, `,"name":`...), f.Name)
-	b = strconv.AppendUint(append(b, `,"bytes":`...), f.Bytes, 10)
-	b = appendJSONStringOrNull(append(b, `,"md5":`...), f.MD5)
-	b = appendJSONStringOrNull(append(b, `,"adler32":`...), f.Adler32)
-	b = append(b, `,"pfns":{`...)
+	b = appendJSONString(append(b, `{"scope": `...), f.Scope)
+	b = appendJSONString(append(b, `, "name": `...), f.Name)
+	b = strconv.AppendUint(append(b, `, "bytes": `...), f.Bytes, 10)
+	b = appendJSONStringOrNull(append(b, `, "md5": `...), f.MD5)
+	b = appendJSONStringOrNull(append(b, `, "adler32": `...), f.Adler32)
+	b = append(b, `, "pfns": {`...)
 	pfns := shown(f.PFNs, e.limit)
 	e.pfns = e.pfns[:0]
 	for i := range pfns {
 		b = e.appendPFN(comma(b, i), &pfns[i], i+1)
 	}
-	b = e.appendRSEs(append(b, `},"rses":{`...), f)
-	b = append(b, `},"states":{`...)
+	b = e.appendRSEs(append(b, `}, "rses": {`...), f)
+	b = append(b, `}, "states": {`...)
 	for i := range f.Replicas {
 		r := &f.Replicas[i]
 		b = appendJSONString(comma(b, i), r.RSE.Name)
-		b = appendJSONString(append(b, ':'), r.State.String())
+		b = appendJSONString(append(b, ": "...), r.State.String())
 	}
 	b = append(b, '}')
 	if e.versions {
 		b = appendVersions(b, f)
 	}
 	if e.parents {
-		b = append(b, `,"parents":[`...)
+		b = append(b, `, "parents": [`...)
 		for i, parent := range f.Parents {
 			b = appendJSONString(comma(b, i), parent.String())
 		}
@@ -66,7 +66,7 @@ func (e *replicaEncoder) appendFile(b []byte, f *catalogue.ListedFile) []byte {
 
 // appendVersions appends the versions of the file's own replicas, by RSE.
 func appendVersions(b []byte, f *catalogue.ListedFile) []byte {
-	b = append(b, `,"versions":{`...)
+	b = append(b, `, "versions": {`...)
 	written := 0
 	for i := range f.Replicas {
 		r := &f.Replicas[i]
@@ -74,7 +74,7 @@ func appendVersions(b []byte, f *catalogue.ListedFile) []byte {
 			continue
 		}
 		b = appendJSONString(comma(b, written), r.RSE.Name)
-		b = strconv.AppendUint(append(b, ':'), r.Version, 10)
+		b = strconv.AppendUint(append(b, ": "...), r.Version, 10)
 		written++
 	}
 	return append(b, '}')
@@ -83,7 +83,7 @@ func appendVersions(b []byte, f *catalogue.ListedFile) []byte {
 // comma separates the items of a list.
 func comma(b []byte, i int) []byte {
 	if i > 0 {
-		return append(b, ',')
+		return append(b, ", "...)
 	}
 	return b
 }
@@ -91,19 +91,19 @@ func comma(b []byte, i int) []byte {
 func (e *replicaEncoder) appendPFN(b []byte, p *catalogue.ListedPFN, priority int) []byte {
 	fields := e.rses[p.RSE]
 	if fields == nil {
-		fields = appendJSONString([]byte(`:{"rse_id":`), p.RSE.UUIDString())
-		fields = appendJSONString(append(fields, `,"rse":`...), p.RSE.Name)
-		fields = appendJSONString(append(fields, `,"type":`...), p.RSE.Type)
-		fields = strconv.AppendBool(append(fields, `,"volatile":`...), p.RSE.Volatile)
-		fields = append(fields, `,"domain":"`...)
+		fields = appendJSONString([]byte(`: {"rse_id": `), p.RSE.UUIDString())
+		fields = appendJSONString(append(fields, `, "rse": `...), p.RSE.Name)
+		fields = appendJSONString(append(fields, `, "type": `...), p.RSE.Type)
+		fields = strconv.AppendBool(append(fields, `, "volatile": `...), p.RSE.Volatile)
+		fields = append(fields, `, "domain": "`...)
 		e.rses[p.RSE] = fields
 	}
 	from := len(b)
 	b = appendJSONString(b, p.PFN)
 	e.pfns = append(e.pfns, span{from, len(b)})
 	b = append(append(b, fields...), p.Domain...)
-	b = strconv.AppendInt(append(b, `","priority":`...), int64(priority), 10)
-	b = strconv.AppendBool(append(b, `,"client_extract":`...), p.ClientExtract)
+	b = strconv.AppendInt(append(b, `", "priority": `...), int64(priority), 10)
+	b = strconv.AppendBool(append(b, `, "client_extract": `...), p.ClientExtract)
 	return append(b, '}')
 }
 
@@ -116,7 +116,7 @@ func (e *replicaEncoder) appendRSEs(b []byte, f *catalogue.ListedFile) []byte {
 			continue
 		}
 		b = appendJSONString(comma(b, written), rse.Name)
-		b = append(b, ":["...)
+		b = append(b, ": ["...)
 		written++
 		listed := 0
 		for j := i; j < len(f.PFNs); j++ {

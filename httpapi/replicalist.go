@@ -20,8 +20,6 @@ type replicaListing struct {
 	limit  int
 	sort   string
 	client clientLocation
-	// own is set for one DID by name: if it is a file, its line has spaces.
-	own bool
 	// sample is the number of files to choose at random, 0 for all.
 	sample int
 	// versions is set where the lines are to have the versions of replicas.
@@ -43,7 +41,7 @@ func (s *Server) getReplicas(c *gin.Context) {
 		return
 	}
 	scope, name := didParam(c)
-	l := replicaListing{metalink: contentType == typeMetalink, brief: true, glfn: "atlas", own: contentType == typeLines}
+	l := replicaListing{metalink: contentType == typeMetalink, brief: true, glfn: "atlas"}
 	l.query = catalogue.ReplicaQuery{
 		DIDs: []catalogue.DIDName{{Scope: scope, Name: name}}, Domain: catalogue.DomainWAN,
 		IgnoreAvailability: true, ResolveArchives: true,
@@ -221,7 +219,7 @@ func (s *Server) sendReplicas(c *gin.Context, l *replicaListing) {
 		encode = (&metalinkEncoder{brief: l.brief, glfn: l.glfn, limit: l.limit}).appendFile
 		err = st.put(append(st.open(), metalinkHead...))
 	} else {
-		encode = l.lineEncoder()
+		encode = (&replicaEncoder{rses: map[*catalogue.RSE][]byte{}, limit: l.limit, parents: l.query.ResolveParents, versions: l.versions}).appendFile
 	}
 	if err == nil {
 		err = l.send(st, list, func(f *catalogue.ListedFile) (bool, error) {
@@ -239,28 +237,6 @@ func (s *Server) sendReplicas(c *gin.Context, l *replicaListing) {
 		err = st.put(append(st.open(), metalinkTail...))
 	}
 	st.finish(err)
-}
-
-// lineEncoder returns what writes the line of a file.
-func (l *replicaListing) lineEncoder() func(b []byte, f *catalogue.ListedFile) []byte {
-	encoder := &replicaEncoder{rses: map[*catalogue.RSE][]byte{}, limit: l.limit, parents: l.query.ResolveParents, versions: l.versions}
-	if l.own {
-		return spaceOwn(encoder.appendFile, l.query.DIDs[0])
-	}
-	return encoder.appendFile
-}
-
-// spaceOwn wraps an encoder so that the line of a file that was asked for by its own name has the spaces of Python's json.dumps.
-// The lines of collections have none: a list of many files would grow by six parts in a hundred.
-func spaceOwn(encode func(b []byte, f *catalogue.ListedFile) []byte, own catalogue.DIDName) func(b []byte, f *catalogue.ListedFile) []byte {
-	var compact []byte
-	return func(b []byte, f *catalogue.ListedFile) []byte {
-		if f.Name != own.Name || f.Scope != own.Scope {
-			return encode(b, f)
-		}
-		compact = encode(compact[:0], f)
-		return appendSpaced(b, compact)
-	}
 }
 
 // send streams the files of the list, or a sample of them.

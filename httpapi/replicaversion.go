@@ -39,10 +39,7 @@ func (e *mismatchError) appendFields(b []byte) []byte {
 	b = strconv.AppendUint(append(b, `, "count": `...), uint64(e.other.Count), 10)
 	b = append(b, `, "items": [`...)
 	for i, item := range e.other.Items {
-		if i > 0 {
-			b = append(b, ", "...)
-		}
-		b = appendJSONString(append(b, `{"scope": `...), item.Scope)
+		b = appendJSONString(append(comma(b, i), `{"scope": `...), item.Scope)
 		b = appendJSONString(append(b, `, "name": `...), item.Name)
 		b = strconv.AppendUint(append(b, `, "if_version": `...), item.Wanted, 10)
 		b = append(b, `, "version": `...)

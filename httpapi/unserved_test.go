@@ -203,7 +203,7 @@ func TestOriginsThatAreNone(t *testing.T) {
 	}
 }
 
-// What people and scripts look at has the spaces of Python's json.dumps; the lines of long lists are compact.
+// Answers have the spaces of Python's json.dumps, for scripts that look for a text in them.
 func TestSpacesOfJSON(t *testing.T) {
 	ts := didServer(t)
 	ts.do("POST", "/dids/s/set", `{"type":"DATASET","dids":[{"scope":"s","name":"f0"}]}`).want(t, 201, "")
@@ -220,8 +220,8 @@ func TestSpacesOfJSON(t *testing.T) {
 		"GET /replicas/s/f0":               `{"scope": "s", "name": "f0", "bytes": 100, "md5": null, "adler32": "0cc737eb", "pfns": {`,
 		"GET /replicas/s/set/datasets":     `"available_bytes": 100, "available_length": 1`,
 		"GET /replicas/s/no":               `{"ExceptionClass": "DataIdentifierNotFound", "ExceptionMessage": "`,
-		"GET /replicas/s/set":              `{"scope":"s","name":"f0","bytes":100,`,
-		"POST /replicas/list":              `{"scope":"s","name":"f0","bytes":100,`,
+		"GET /replicas/s/set":              `{"scope": "s", "name": "f0", "bytes": 100, "md5": null`,
+		"POST /replicas/list":              `{"scope": "s", "name": "f0", "bytes": 100, "md5": null`,
 		"GET /replicas/s/f0?versions=true": `, "versions": {"ONE": `,
 		"GET /replicas/s/f0?page_size=1":   `{"scope": "s", "name": "f0", "bytes": 100`,
 	} {

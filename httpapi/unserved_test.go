@@ -186,8 +186,8 @@ func TestCrossOrigin(t *testing.T) {
 		require.Empty(t, ask("GET", "/ping", origin, false).Header().Get("Access-Control-Allow-Origin"), origin)
 		require.Empty(t, ask("OPTIONS", "/auth/userpass", origin, true).Header().Get("Access-Control-Allow-Origin"), origin)
 	}
-	any := newTestServer(t, nil, func(c *Config) { c.CORSOrigins = []string{"*"} })
-	got := any.do("GET", "/ping", "", header("Origin", "https://evil.example.org")).want(t, 200, "")
+	anyOrigin := newTestServer(t, nil, func(c *Config) { c.CORSOrigins = []string{"*"} })
+	got := anyOrigin.do("GET", "/ping", "", header("Origin", "https://evil.example.org")).want(t, 200, "")
 	require.Equal(t, "*", got.Header().Get("Access-Control-Allow-Origin"))
 	require.Empty(t, got.Header().Get("Access-Control-Allow-Credentials"), "any page, without the reader's cookies and certificate")
 }

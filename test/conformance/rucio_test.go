@@ -20,7 +20,7 @@ import (
 const (
 	rucioUser, rucioPassword = "bench", "bench"
 	// rucioStart bounds the wait for the server, which takes about 40 s on an idle machine.
-	rucioStart = 5 * time.Minute
+	rucioStart = 15 * time.Minute
 	// rucioEnd is how long the server may take to end before it is killed.
 	rucioEnd = 2 * time.Minute
 )
@@ -72,7 +72,7 @@ func withMore(t *testing.T, all []Story) []Story {
 // startRucio starts Rucio's server, returns its URL once it answers, and ends it with the test.
 func startRucio(t *testing.T) string {
 	t.Helper()
-	cmd := exec.Command("../../scripts/rucio-server", "--open-deletion", "--until-eof", "0")
+	cmd := exec.Command("../../scripts/rucio-server", "--open-deletion", "--workers", "1", "--until-eof", "0")
 	cmd.Stderr = t.Output()
 	// The server ends when its input does: also if this process is killed and cannot say so.
 	input, err := cmd.StdinPipe()

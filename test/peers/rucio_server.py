@@ -15,7 +15,9 @@ import threading
 import time
 from pathlib import Path
 
-READY_SECONDS = 60
+READY_SECONDS = 300
+# A worker imports all of Rucio before it says that it lives, which takes minutes on a busy machine.
+WORKER_SECONDS = 600
 # What the server imports and Debian has, and the packages with that.
 PACKAGES = {"gunicorn": "gunicorn", "flask": "python3-flask", "psycopg": "python3-psycopg", "alembic": "python3-alembic",
             "dogpile.cache": "python3-dogpile.cache", "dateutil": "python3-dateutil", "requests": "python3-requests",
@@ -170,7 +172,7 @@ def open_deletion(folder):
     return "package = " + package.name
 
 
-def serve(listener, folder, opened):
+def serve(listener, folder, opened, workers):
     """Runs everything until the server ends."""
     folder.chmod(0o711)
     for name in ("postgres", "memcached"):
@@ -184,7 +186,8 @@ def serve(listener, folder, opened):
         path = [str(source), os.environ.get("PYTHONPATH", ""), str(stubs(folder / "stubs"))]
         env = {**os.environ, "RUCIO_CONFIG": str(config), "PYTHONPATH": ":".join(filter(None, path)), "PYTHONDONTWRITEBYTECODE": "1"}
         subprocess.run([sys.executable, "-c", BOOTSTRAP], check=True, env=env, cwd=folder)
-        with process(sys.executable, "-m", "gunicorn", "--workers", 4, "--threads", 4, "--bind", f"fd://{listener.fileno()}",
+        with process(sys.executable, "-m", "gunicorn", "--workers", workers, "--threads", 4, "--timeout", WORKER_SECONDS,
+                     "--bind", f"fd://{listener.fileno()}",
                      "--log-level", "warning", "rucio.web.rest.main:application",
                      env=env, cwd=folder, pass_fds=[listener.fileno()]) as server:
             server.wait()
@@ -201,6 +204,7 @@ def main():
     parser = argparse.ArgumentParser(prog="rucio-server", description=__doc__)
     parser.add_argument("port", type=int, help="port to serve at, 0 for any that is free")
     parser.add_argument("--open-deletion", action="store_true", help="let root and admins delete replicas")
+    parser.add_argument("--workers", type=int, default=4, help="number of processes that answer; each takes a while to start")
     parser.add_argument("--until-eof", action="store_true", help="end when the standard input ends")
     arguments = parser.parse_args()
     why = list(missing())
@@ -213,7 +217,7 @@ def main():
     with socket.create_server(("127.0.0.1", arguments.port), backlog=1024) as listener:
         print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
         with tempfile.TemporaryDirectory(prefix="rucio-server-") as folder:
-            serve(listener, Path(folder), arguments.open_deletion)
+            serve(listener, Path(folder), arguments.open_deletion, arguments.workers)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -244,6 +245,9 @@ func ParseAccountStatus(text string) (AccountStatus, error) {
 	}
 	return 0, Errorf(command.CodeInvalidValue, "Unknown value %s", text)
 }
+
+// AccountStatuses lists the API's names of the statuses.
+func AccountStatuses() []string { return slices.Clone(accountStatuses[1:]) }
 
 // isPlainText reports whether a text is valid UTF-8 without control characters.
 func isPlainText(text string) bool {

@@ -1,5 +1,10 @@
 package catalogue
 
+import (
+	"slices"
+	"strings"
+)
+
 // ChangeKind says what an event of the change feed is about. The numbers are stored.
 type ChangeKind byte
 
@@ -54,6 +59,17 @@ var changeKinds = map[ChangeKind]string{
 
 // String returns the API's name of the kind, "" for a number that is none.
 func (k ChangeKind) String() string { return changeKinds[k] }
+
+// ChangeKindNames lists the names by which events can be chosen: the kinds, and what comes before the dot in them.
+func ChangeKindNames() []string {
+	var names []string
+	for _, name := range changeKinds {
+		group, _, _ := strings.Cut(name, ".")
+		names = append(names, name, group)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
 
 // Change is one event of the change feed as the command notes it. What does not apply to a kind is empty.
 type Change struct {

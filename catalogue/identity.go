@@ -36,6 +36,9 @@ func ParseIdentityType(text string) (IdentityType, error) {
 	return 0, Errorf(command.CodeInvalidValue, "'%s' is not a type of identity", text)
 }
 
+// IdentityTypes lists the API's names of the types.
+func IdentityTypes() []string { return slices.Clone(identityTypes[1:]) }
+
 // asciiUpper raises the letters a to z alone, so that no other letter can turn into one of a known name.
 func asciiUpper(text string) string {
 	b := []byte(text)

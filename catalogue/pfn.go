@@ -1,50 +1,12 @@
 package catalogue
 
 import (
-	"crypto/md5" //nolint:gosec // the rule that spreads files over directories, not a protection
-	"encoding/hex"
 	"regexp"
 	"strconv"
 	"strings"
 
 	"dapple/command"
 )
-
-// Path returns where a deterministic RSE keeps a file, without a leading slash. By the rule "hash" that is the scope, two
-// directories made of the first four digits of the MD5 of scope:name, and the name; by "identity", and by any rule that
-// is not known, scope and name. Dots of the scope are slashes where it begins with user or group.
-func (r *RSE) Path(scope, name string) string {
-	directory := scopeDirectory(scope)
-	if r.PathAlgorithm() == algorithmHash {
-		h := pathHash(scope, name)
-		return directory + "/" + h[0:2] + "/" + h[2:4] + "/" + name
-	}
-	return directory + "/" + name
-}
-
-func scopeDirectory(scope string) string {
-	if strings.HasPrefix(scope, "user") || strings.HasPrefix(scope, "group") {
-		return strings.ReplaceAll(scope, ".", "/")
-	}
-	return scope
-}
-
-// pathHash returns the four digits that choose the directories.
-func pathHash(scope, name string) string {
-	var h pathHasher
-	return h.digits(scope, name)
-}
-
-// pathHasher is pathHash for many files.
-type pathHasher struct{ text []byte }
-
-func (h *pathHasher) digits(scope, name string) string {
-	h.text = append(append(append(h.text[:0], scope...), ':'), name...)
-	sum := md5.Sum(h.text) //nolint:gosec // see the import
-	var digits [4]byte
-	hex.Encode(digits[:], sum[:2])
-	return string(digits[:])
-}
 
 // module returns the part of the implementation's name that decides the form of PFNs: "gfal" of
 // "rucio.rse.protocols.gfal.Default".
@@ -236,26 +198,4 @@ func CleanPFN(pfn string) string {
 		pfn, _, _ = strings.Cut(pfn, mark)
 	}
 	return pfn
-}
-
-// scopeNameFromPath returns scope and name of the file at a path of this deterministic RSE. Where the rule is "hash", the two
-// directories prove which split is right; a path that none fits is taken to be of another rule. Then, as by "identity", the
-// first directory is the scope; the name is the rest by "identity" and the last part of the path by any other rule.
-func (r *RSE) scopeNameFromPath(path string) (scope, name string, ok bool) {
-	parts := strings.Split(strings.TrimLeft(path, "/"), "/")
-	if len(parts) < 2 || parts[0] == "" || len(parts) == 2 && parts[1] == "" {
-		return "", "", false
-	}
-	if r.PathAlgorithm() != algorithmHash {
-		return parts[0], strings.Join(parts[1:], "/"), true
-	}
-	for i := 1; i+2 < len(parts) && i <= maxScopeName; i++ {
-		scope, name = strings.Join(parts[:i], "."), strings.Join(parts[i+2:], "/")
-		if len(parts[i]) == 2 && len(parts[i+1]) == 2 && pathHash(scope, name) == parts[i]+parts[i+1] &&
-			scopeDirectory(scope) == strings.Join(parts[:i], "/") {
-			return scope, name, true
-		}
-	}
-	name = parts[len(parts)-1]
-	return parts[0], name, name != ""
 }

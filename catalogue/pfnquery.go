@@ -108,16 +108,32 @@ func (f *pfnFinder) resolve(m *pfnMatch) error {
 		m.ref, m.scope, m.name, m.exists = ref, scope, ref.name, true
 		return nil
 	}
-	scope, name, ok := m.rse.scopeNameFromPath(m.path)
-	if !ok {
-		return nil
+	level, err := FeatureLevel(f.v)
+	if err != nil {
+		return err
 	}
-	m.scope, m.name = scope, name
-	id, found, err := f.scopes.find(f.v, scope)
+	var failed error
+	err = m.rse.filesAt(m.path, level, func(scope, name string) bool {
+		at := pfnMatch{rse: m.rse, path: m.path, scope: scope, name: name}
+		failed = f.lookUp(&at)
+		if at.exists || m.scope == "" {
+			*m = at
+		}
+		return failed == nil && !at.exists
+	})
+	if err == nil {
+		err = failed
+	}
+	return err
+}
+
+// lookUp finds out whether the replica of a match exists, by scope and name.
+func (f *pfnFinder) lookUp(m *pfnMatch) error {
+	id, found, err := f.scopes.find(f.v, m.scope)
 	if err != nil || !found {
 		return err
 	}
-	m.ref = didRef{id, name}
+	m.ref = didRef{id, m.name}
 	found, err = loadDIDInto(f.v, m.ref, &f.d)
 	if err != nil || !found {
 		return err

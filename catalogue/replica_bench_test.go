@@ -87,7 +87,7 @@ func BenchmarkPFN(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		paths.reset("data24", "run000001/some.project.stream.file.00000001.root")
-		if pfn := protocol.pfn(&paths.texts, paths.make(algorithmHash)); len(pfn) == 0 {
+		if pfn := protocol.pfn(&paths.texts, paths.make(&listedRSE{rse: &RSE{}, algorithm: algorithmHash})); len(pfn) == 0 {
 			b.Fatal("no PFN")
 		}
 	}

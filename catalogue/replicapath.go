@@ -17,6 +17,11 @@ type pathCheck struct {
 // one, and what follows the protocol's prefix at any other.
 func (c *pathCheck) check(v View, n namedFile) (string, error) {
 	f := n.file
+	if c.rse.Deterministic {
+		if err := c.rse.checkTemplatePath(f.Scope, f.Name); err != nil {
+			return "", err
+		}
+	}
 	switch {
 	case f.Pfn == "":
 		return "", nil

@@ -112,6 +112,7 @@ type pathCache struct {
 	known       []rulePath
 	texts       textArena
 	hash        pathHasher
+	made        []byte // by a template
 }
 
 type rulePath struct{ algorithm, path string }
@@ -133,14 +134,18 @@ func (c *pathCache) path(rse *listedRSE, r *Replica) string {
 			return c.known[i].path
 		}
 	}
-	path := c.make(rse.algorithm)
+	path := c.make(rse)
 	c.known = append(c.known, rulePath{rse.algorithm, path})
 	return path
 }
 
 // make is RSE.Path.
-func (c *pathCache) make(algorithm string) string {
-	if algorithm != algorithmHash {
+func (c *pathCache) make(rse *listedRSE) string {
+	if t := rse.rse.template; t != nil {
+		c.made = t.appendPath(c.made[:0], c.scope, c.name)
+		return c.texts.join(string(c.made))
+	}
+	if rse.algorithm != algorithmHash {
 		return c.texts.join(c.directory, "/", c.name)
 	}
 	h := c.hash.digits(c.scope, c.name)

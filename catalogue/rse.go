@@ -31,6 +31,11 @@ type RSE struct {
 	Attributes []RSEAttribute
 	// Protocols in ascending order of host name, scheme and port; no two have all three alike.
 	Protocols []Protocol
+
+	// defaultAlgorithm and template are what settings of the cluster say about the paths of this RSE: the algorithm where it
+	// names none, "" for hash, and the template of its algorithm, nil for one of another kind.
+	defaultAlgorithm string
+	template         *pathTemplate
 }
 
 // RSEAttribute is one attribute of an RSE. The values "true" and "false" stand for booleans, any other is a text.
@@ -278,7 +283,11 @@ func RSEByID(v View, id uint32) (*RSE, error) {
 	if !found {
 		return nil, fmt.Errorf("%w: no RSE has number %d", ErrRecord, id)
 	}
-	return parseRSE(id, b)
+	r, err := parseRSE(id, b)
+	if err == nil {
+		err = r.loadPaths(v)
+	}
+	return r, err
 }
 
 // RSEByUUID returns an RSE by the API's id, or CodeRSENotFound.

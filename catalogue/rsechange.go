@@ -32,6 +32,12 @@ func AddRSE(tx Tx, at Stamp, c *command.AddRSE) ([]byte, error) {
 	} else if found {
 		return nil, Errorf(command.CodeRSEExists, "RSE with id '%x' already exists!", c.Uuid)
 	}
+	if c.Settings != nil && c.Settings.Lfn2PfnAlgorithm != nil {
+		if err := checkAttribute(tx, AttributePathAlgorithm, *c.Settings.Lfn2PfnAlgorithm); err != nil {
+			return nil, err
+		}
+		r.setAttribute(AttributePathAlgorithm, *c.Settings.Lfn2PfnAlgorithm)
+	}
 	id, err := nextID(tx, idRSE)
 	if err != nil {
 		return nil, err
@@ -120,9 +126,23 @@ func SetRSEAttribute(tx Tx, at Stamp, c *command.SetRSEAttribute) ([]byte, error
 		return nil, Errorf(command.CodeTooManyItems, "RSE '%s' has %d attributes already", c.Rse, maxRSEParts)
 	}
 	value := NormalizeAttribute(c.Value)
+	if err := checkAttribute(tx, c.Key, value); err != nil {
+		return nil, err
+	}
 	r.setAttribute(c.Key, value)
 	storeRSE(tx, at, r, changedAttribute, c.Key, jsonText(value))
 	return nil, nil
+}
+
+// checkAttribute refuses values that an attribute cannot have: an unknown path algorithm. Below feature level 1 any could be set.
+func checkAttribute(v View, key, value string) error {
+	if key != AttributePathAlgorithm || value == algorithmDefault {
+		return nil
+	}
+	if level, err := FeatureLevel(v); err != nil || level < 1 {
+		return err
+	}
+	return requirePathAlgorithm(v, value)
 }
 
 // DeleteRSEAttribute takes an attribute away. The attribute of the RSE's own name stays.

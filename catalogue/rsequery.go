@@ -27,26 +27,11 @@ func (r *RSE) Availability() int {
 	return n
 }
 
-// PathAlgorithm returns the name of the rule that makes paths at a deterministic RSE: the attribute lfn2pfn_algorithm,
-// or "hash" where it is not set or "default".
-func (r *RSE) PathAlgorithm() string {
-	if name, found := r.Attribute(AttributePathAlgorithm); found && name != "" && name != "default" {
-		return name
-	}
-	return algorithmHash
-}
-
 // Attributes of RSEs that the catalogue itself reads.
 const (
 	AttributePathAlgorithm  = "lfn2pfn_algorithm"
 	AttributeVerifyChecksum = "verify_checksum"
 	AttributeSignURL        = "sign_url"
-)
-
-// Rules that make paths; see (*RSE).Path.
-const (
-	algorithmHash     = "hash"
-	algorithmIdentity = "identity"
 )
 
 // FilePath returns the path of a file at an RSE, for (*Protocol).PFN: made from its name at a deterministic RSE, that of its

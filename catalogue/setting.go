@@ -22,11 +22,15 @@ type settingKind struct {
 	name string
 	// check returns a refusal of a value, which is not empty. rest is the name without that of the group.
 	check func(rest, value string) error
+	// change returns a refusal of a change, to "" too, that the state does not allow; nil allows any.
+	change func(v View, rest, value string) error
 }
 
 // settingKinds is every setting that there is, in the order of their names.
 var settingKinds = [...]settingKind{
-	{SettingNameSchema, checkNameSchema},
+	{SettingDefaultPathAlgorithm, checkDefaultPathAlgorithm, mayChangeDefaultPathAlgorithm},
+	{SettingNameSchema, checkNameSchema, nil},
+	{SettingPathAlgorithm, checkPathAlgorithm, mayChangePathAlgorithm},
 }
 
 // SettingNameSchema is the name of the setting that says which syntax names have.
@@ -122,6 +126,11 @@ func SetSetting(tx Tx, at Stamp, c *command.SetSetting) ([]byte, error) {
 	}
 	if err := Authorize(tx, at.Issuer, ActionSetSetting, name); err != nil {
 		return nil, err
+	}
+	if kind, rest, _ := kindOfSetting(name); kind.change != nil {
+		if err := kind.change(tx, rest, value); err != nil {
+			return nil, err
+		}
 	}
 	old, err := GetSetting(tx, name)
 	if err != nil {

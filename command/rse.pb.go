@@ -45,8 +45,10 @@ type RSESettings struct {
 	Latitude           *float64               `protobuf:"fixed64,17,opt,name=latitude,proto3,oneof" json:"latitude,omitempty"`
 	ClearLongitude     bool                   `protobuf:"varint,18,opt,name=clear_longitude,json=clearLongitude,proto3" json:"clear_longitude,omitempty"`
 	ClearLatitude      bool                   `protobuf:"varint,19,opt,name=clear_latitude,json=clearLatitude,proto3" json:"clear_latitude,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// Of AddRSE alone, and from feature level 1 on: the path algorithm.
+	Lfn2PfnAlgorithm *string `protobuf:"bytes,20,opt,name=lfn2pfn_algorithm,json=lfn2pfnAlgorithm,proto3,oneof" json:"lfn2pfn_algorithm,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *RSESettings) Reset() {
@@ -210,6 +212,13 @@ func (x *RSESettings) GetClearLatitude() bool {
 		return x.ClearLatitude
 	}
 	return false
+}
+
+func (x *RSESettings) GetLfn2PfnAlgorithm() string {
+	if x != nil && x.Lfn2PfnAlgorithm != nil {
+		return *x.Lfn2PfnAlgorithm
+	}
+	return ""
 }
 
 // AddRSE makes an RSE.
@@ -1203,7 +1212,7 @@ var File_rse_proto protoreflect.FileDescriptor
 
 const file_rse_proto_rawDesc = "" +
 	"\n" +
-	"\trse.proto\x12\x0edapple.command\"\xce\a\n" +
+	"\trse.proto\x12\x0edapple.command\"\x96\b\n" +
 	"\vRSESettings\x12)\n" +
 	"\rdeterministic\x18\x01 \x01(\bH\x00R\rdeterministic\x88\x01\x01\x12\x1f\n" +
 	"\bvolatile\x18\x02 \x01(\bH\x01R\bvolatile\x88\x01\x01\x12&\n" +
@@ -1226,7 +1235,8 @@ const file_rse_proto_rawDesc = "" +
 	"\tlongitude\x18\x10 \x01(\x01H\x0fR\tlongitude\x88\x01\x01\x12\x1f\n" +
 	"\blatitude\x18\x11 \x01(\x01H\x10R\blatitude\x88\x01\x01\x12'\n" +
 	"\x0fclear_longitude\x18\x12 \x01(\bR\x0eclearLongitude\x12%\n" +
-	"\x0eclear_latitude\x18\x13 \x01(\bR\rclearLatitudeB\x10\n" +
+	"\x0eclear_latitude\x18\x13 \x01(\bR\rclearLatitude\x120\n" +
+	"\x11lfn2pfn_algorithm\x18\x14 \x01(\tH\x11R\x10lfn2pfnAlgorithm\x88\x01\x01B\x10\n" +
 	"\x0e_deterministicB\v\n" +
 	"\t_volatileB\x0f\n" +
 	"\r_staging_areaB\x14\n" +
@@ -1247,7 +1257,8 @@ const file_rse_proto_rawDesc = "" +
 	"_qos_classB\f\n" +
 	"\n" +
 	"_longitudeB\v\n" +
-	"\t_latitude\"i\n" +
+	"\t_latitudeB\x14\n" +
+	"\x12_lfn2pfn_algorithm\"i\n" +
 	"\x06AddRSE\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04uuid\x18\x02 \x01(\fR\x04uuid\x127\n" +

@@ -79,6 +79,14 @@ func (s *Server) listAccounts(c *gin.Context) {
 	dropPaging(filters)
 	delete(filters, queryLevel)
 	delete(filters, queryMaxStale)
+	if filters.Has("account_type") {
+		kind, err := accountType(filters.Get("account_type"))
+		if err != nil {
+			s.fail(c, err)
+			return
+		}
+		filters.Set("account_type", kind)
+	}
 	s.readLines(c, func(v View, line func(any) error) error {
 		return catalogue.ListAccounts(v, func(a *catalogue.Account) error {
 			for key := range filters {
@@ -170,6 +178,13 @@ func (s *Server) updateAccount(c *gin.Context) {
 			return
 		}
 		value, err := body.requiredString(key)
+		switch {
+		case err != nil:
+		case key == "status":
+			err = checkAccountStatus(value)
+		case key == "account_type":
+			_, err = accountType(value)
+		}
 		if err != nil {
 			s.fail(c, err)
 			return

@@ -170,7 +170,11 @@ func (s *Server) listParents(c *gin.Context) {
 // listFiles answers GET /dids/<scope>/<name>/files.
 func (s *Server) listFiles(c *gin.Context) {
 	scope, name := didParam(c)
-	_, long := c.GetQuery("long")
+	long, err := queryFlag(c, "long")
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
 	s.readRows(c, func(v View, st *stream) error { return writeFiles(v, st, scope, name, long, nil) })
 }
 

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -14,17 +15,17 @@ func (s *Server) listBad(c *gin.Context) {
 	if _, ok := s.negotiate(c, typeLines); !ok {
 		return
 	}
-	filter, limit, err := readBadFilter(c)
+	filter, pfns, limit, err := readBadFilter(c)
 	if err != nil {
 		s.fail(c, err)
 		return
 	}
-	if c.Query("list_pfns") != "" {
+	if pfns {
 		pageByItem(c) // a PFN comes once
 	}
 	s.streamLines(c, func(v View, st *stream) error {
 		row := func(r *catalogue.BadRow) error { return st.line(appendBadRow(st.open(), r)) }
-		if c.Query("list_pfns") != "" {
+		if pfns {
 			row = badPFNs(v, filter.RSE, func(pfn string) error { return st.line(appendJSONString(st.open(), pfn)) })
 		}
 		count := 0
@@ -43,23 +44,30 @@ func appendBadRow(b []byte, r *catalogue.BadRow) []byte {
 	return append(b, '}')
 }
 
-func readBadFilter(c *gin.Context) (filter catalogue.BadFilter, limit int, err error) {
+// readBadFilter reads which declarations are wanted, and whether as PFNs.
+func readBadFilter(c *gin.Context) (filter catalogue.BadFilter, pfns bool, limit int, err error) {
 	filter.RSE = c.Query("rse")
 	if text, found := c.GetQuery("state"); found {
 		state, known := catalogue.ParseBadState(text)
 		if !known || len(text) != 1 {
-			return filter, 0, catalogue.Errorf(command.CodeInvalidValue, "'%.64s' is no state of a bad replica", text)
+			return filter, false, 0, catalogue.Errorf(command.CodeInvalidValue, "'%.64s' is no state of a bad replica: the states are %s", text,
+				strings.Join(badStateLetters, ", "))
 		}
 		filter.State = state
 	}
 	if filter.YoungerThan, err = queryTime(c, "younger_than"); err != nil {
-		return filter, 0, err
+		return filter, false, 0, err
 	}
 	if filter.OlderThan, err = queryTime(c, "older_than"); err != nil {
-		return filter, 0, err
+		return filter, false, 0, err
+	}
+	if c.Query("list_pfns") != "" {
+		if pfns, err = queryBool(c, "list_pfns"); err != nil {
+			return filter, false, 0, err
+		}
 	}
 	limit, err = queryCount(c, "limit", 0)
-	return filter, limit, err
+	return filter, pfns, limit, err
 }
 
 // badPFNs returns a row function that shows the PFNs of the rows' files, each once: the best one at the RSE that was asked for,

@@ -228,9 +228,13 @@ type changeFilter struct {
 func newChangeFilter(scope, kinds, expression string) (changeFilter, error) {
 	filter := changeFilter{scope: scope}
 	for kind := range strings.SplitSeq(kinds, ",") {
-		if kind != "" {
-			filter.kinds = append(filter.kinds, kind)
+		if kind == "" {
+			continue
 		}
+		if err := oneOf("kind", kind, catalogue.ChangeKindNames()); err != nil {
+			return filter, err
+		}
+		filter.kinds = append(filter.kinds, kind)
 	}
 	if expression == "" {
 		return filter, nil

@@ -132,7 +132,7 @@ func TestChangesOfThePresent(t *testing.T) {
 func TestChangesAreFiltered(t *testing.T) {
 	ts := newReplicaServer(t)
 	for query, want := range map[string]int{
-		"scope=s&kind=did": 2, "scope=x": 0, "kind=replica.added": 3, "kind=replica": 3, "kind=repl": 0, "kind=replica.added,did.added": 5,
+		"scope=s&kind=did": 2, "scope=x": 0, "kind=replica.added": 3, "kind=replica": 3, "kind=replica.added,did.added": 5,
 		"rse_expression=TWO&kind=replica": 1, "rse_expression=ONE%7CTWO&kind=replica": 3, "rse_expression=NONE": 0, "kind=scope,account": 3,
 	} {
 		events, last := ts.present("since=0&" + query)

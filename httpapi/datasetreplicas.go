@@ -32,7 +32,7 @@ func deepQuery(c *gin.Context) (bool, error) {
 	case "1", "true":
 		return true, nil
 	default:
-		return false, catalogue.Errorf(command.CodeInvalidValue, "'%s' must be a boolean, not %.64s", key, text)
+		return false, catalogue.Errorf(command.CodeInvalidValue, "'%s' must be a boolean, true or false, not '%.64s'", key, text)
 	}
 }
 

@@ -266,7 +266,7 @@ func checkChildType(item object) error {
 	if knownChildType(t) {
 		return nil
 	}
-	return catalogue.Errorf(command.CodeInvalidObject, "Problem validating dids: '%.40s' is no type of DIDs", t)
+	return catalogue.Errorf(command.CodeInvalidObject, "Problem validating dids: '%.40s' is no type of DIDs: the types are %s", t, strings.Join(didTypes, ", "))
 }
 
 func knownChildType(t string) bool {
@@ -292,7 +292,8 @@ func childState(item object) (uint32, error) {
 		return 0, err
 	}
 	if len(text) != 1 || !command.IsReplicaState(uint32(text[0])) {
-		return 0, catalogue.Errorf(command.CodeInvalidObject, "Problem validating dids: '%.40s' is no state of replicas", text)
+		return 0, catalogue.Errorf(command.CodeInvalidObject, "Problem validating dids: '%.40s' is no state of replicas: the states are %s", text,
+			strings.Join(stateLetters, ", "))
 	}
 	return uint32(text[0]), nil
 }

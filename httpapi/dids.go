@@ -44,6 +44,10 @@ func (s *Server) didRoutes() []route {
 // getDID answers GET /dids/<scope>/<name>.
 func (s *Server) getDID(c *gin.Context) {
 	scope, name := didParam(c)
+	if _, err := dynamicDepth(c); err != nil {
+		s.fail(c, err)
+		return
+	}
 	s.readJSON(c, func(v View) (any, error) {
 		d, err := catalogue.GetDID(v, scope, name)
 		if err != nil {
@@ -73,12 +77,12 @@ func (s *Server) getDID(c *gin.Context) {
 // collectionSizes returns length and bytes of a collection: what they are now, where the query asks for that by dynamic or dynamic_depth,
 // otherwise what they were when it was last closed.
 func collectionSizes(c *gin.Context, v View, scope, name string, d *catalogue.DID) (length, bytes any, err error) {
-	depth, given := c.GetQuery("dynamic_depth")
-	if _, dynamic := c.GetQuery("dynamic"); dynamic && !given {
-		depth = "file"
+	depth, err := dynamicDepth(c)
+	if err != nil {
+		return nil, nil, err
 	}
 	var n, sum uint64
-	switch strings.ToUpper(depth) {
+	switch depth {
 	case "FILE":
 		n, sum, err = catalogue.Totals(v, scope, name)
 	case "DATASET":
@@ -93,6 +97,22 @@ func collectionSizes(c *gin.Context, v View, scope, name string, d *catalogue.DI
 		return length, bytes, nil
 	}
 	return n, sum, err
+}
+
+// dynamicDepth reads how deep the query wants sizes to be counted, "" for not at all.
+func dynamicDepth(c *gin.Context) (string, error) {
+	dynamic, err := queryFlag(c, "dynamic")
+	if err != nil {
+		return "", err
+	}
+	if depth, given := c.GetQuery("dynamic_depth"); given {
+		depth = strings.ToUpper(depth)
+		return depth, oneOf("dynamic_depth", depth, dynamicDepths)
+	}
+	if dynamic {
+		return "FILE", nil
+	}
+	return "", nil
 }
 
 // addDID answers POST /dids/<scope>/<name>.
@@ -144,7 +164,7 @@ func (s *Server) setDIDStatus(c *gin.Context) {
 	scope, name := didParam(c)
 	for key := range body {
 		if key != "open" {
-			s.fail(c, catalogue.Errorf(command.CodeUnsupportedStatus, "The status %s is not a valid data identifier status.", key))
+			s.fail(c, catalogue.Errorf(command.CodeUnsupportedStatus, "The status %s is not a valid data identifier status: the status there is is open", key))
 			return
 		}
 	}
@@ -201,7 +221,7 @@ func queryBool(c *gin.Context, key string) (bool, error) {
 	if !given {
 		return false, nil
 	}
-	return false, catalogue.Errorf(command.CodeInvalidBody, "'%s' must be a boolean type.", key)
+	return false, notBool(key, text)
 }
 
 // listNoRules answers for the replication rules of a DID: there are none, since the catalogue has no rules.

@@ -89,7 +89,7 @@ func (s *Server) addUserpass(c *gin.Context) {
 
 // proposeIdentity checks syntax, replaces the password by its hash and sends the command: no password ever reaches the log.
 func (s *Server) proposeIdentity(c *gin.Context, add *command.AddIdentity, secret string) {
-	kind, err := catalogue.ParseIdentityType(add.Type)
+	kind, err := identityType(add.Type)
 	if err == nil {
 		err = catalogue.ValidateIdentity(add.Identity)
 	}
@@ -118,6 +118,9 @@ func (s *Server) deleteIdentity(c *gin.Context) {
 	if drop.Identity, err = body.requiredString("identity"); err == nil {
 		drop.Type, err = body.requiredString("authtype")
 	}
+	if err == nil {
+		_, err = identityType(drop.Type)
+	}
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -143,7 +146,7 @@ func (s *Server) listIdentityAccounts(c *gin.Context) {
 
 func (s *Server) answerIdentityAccounts(c *gin.Context, identity, kind string) {
 	s.readJSON(c, func(v View) (any, error) {
-		t, err := catalogue.ParseIdentityType(kind)
+		t, err := identityType(kind)
 		if err != nil {
 			return nil, err
 		}

@@ -103,7 +103,8 @@ func (s *Server) demandOf(c *gin.Context) (d demand, err error) {
 	switch d.level {
 	case levelLocal, levelSession, levelBounded, levelLinearizable:
 	default:
-		return d, catalogue.Errorf(command.CodeInvalidValue, "the consistency must be local, session, bounded or linearizable")
+		return d, catalogue.Errorf(command.CodeInvalidValue, "the consistency must be local, session, bounded or linearizable, not '%.64s'",
+			d.level)
 	}
 	text, given, err = headerOrQuery(c, headerMaxStale, queryMaxStale)
 	if err != nil {

@@ -23,7 +23,7 @@ func parsePlugin(name string) (metadataPlugin, error) {
 	case "ALL":
 		return metadataPlugin{fixed: true, own: true}, nil
 	}
-	return metadataPlugin{}, catalogue.Errorf(command.CodeUnknownPlugin, "Metadata plugin \"%.60s\" is not enabled on the server.", name)
+	return metadataPlugin{}, catalogue.Errorf(command.CodeUnknownPlugin, "Metadata plugin \"%.60s\" is not enabled on the server: the plugins are DID_COLUMN, JSON and ALL", name)
 }
 
 const defaultPlugin = "DID_COLUMN"

@@ -251,7 +251,8 @@ func setPriorities(p *command.ProtocolSettings, domains object) error {
 		case catalogue.DomainWAN:
 			priorities = p.Wan
 		default:
-			return catalogue.Errorf(command.CodeProtocolDomainInvalid, "The protocol domain '%s' is not defined in the schema.", domain)
+			return catalogue.Errorf(command.CodeProtocolDomainInvalid, "The protocol domain '%s' is not defined in the schema: the domains are %s",
+				domain, strings.Join(protocolDomains, ", "))
 		}
 		operations, err := domains.optionalObject(domain)
 		if err != nil {
@@ -260,7 +261,8 @@ func setPriorities(p *command.ProtocolSettings, domains object) error {
 		for operation, raw := range operations {
 			field := priorityField(priorities, p.Wan, operation)
 			if field == nil {
-				return catalogue.Errorf(command.CodeInvalidValue, "Operation '%s' not defined in schema.", operation)
+				return catalogue.Errorf(command.CodeInvalidValue, "Operation '%s' not defined in schema: the operations are %s",
+					operation, strings.Join(protocolOperation, ", "))
 			}
 			if *field, err = priorityOf(raw, operation, domain); err != nil {
 				return err
@@ -324,6 +326,9 @@ func (s *Server) lfnsToPFNs(c *gin.Context) {
 		if err != nil {
 			return nil, err
 		}
+		if err := checkSchemes(v, schemes); err != nil {
+			return nil, err
+		}
 		return makePFNs(v, r, protocol, lfns)
 	})
 }
@@ -331,9 +336,10 @@ func (s *Server) lfnsToPFNs(c *gin.Context) {
 func firstProtocol(r *catalogue.RSE, operation, domain string, schemes []string) (*catalogue.Protocol, error) {
 	switch {
 	case !catalogue.KnownOperation(operation):
-		return nil, catalogue.Errorf(command.CodeInvalidValue, "Operation %s is not supported", operation)
+		return nil, catalogue.Errorf(command.CodeInvalidValue, "Operation %s is not supported: the operations are %s", operation,
+			strings.Join(protocolOperation, ", "))
 	case domain != catalogue.DomainLAN && domain != catalogue.DomainWAN:
-		return nil, catalogue.Errorf(command.CodeProtocolDomainInvalid, "Domain %s not supported", domain)
+		return nil, catalogue.Errorf(command.CodeProtocolDomainInvalid, "Domain %s not supported: the domains are %s", domain, strings.Join(protocolDomains, ", "))
 	}
 	protocols := r.ProtocolsFor(operation, domain, schemes...)
 	if len(protocols) == 0 {

@@ -87,7 +87,7 @@ func (o object) flexibleBool(key string, absent bool) (bool, error) {
 	case false, "false", "0", 0.0:
 		return false, nil
 	}
-	return false, catalogue.Errorf(command.CodeInvalidBody, "'%s' must be a boolean type.", key)
+	return false, notBool(key, abridge(o[key]))
 }
 
 // attributeValue returns the value of an attribute as the API shows it.

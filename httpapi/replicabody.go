@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -153,7 +154,9 @@ func (s *itemScanner) field(i int, item *fileItem, key []byte) error {
 		return s.tombstoneField(i, item)
 	case "if_version":
 		return s.versionField(i, item)
-	case "type", "rules", "error_message", "broken_rule_id", "broken_message":
+	case "type":
+		return s.typeField(i)
+	case "rules", "error_message", "broken_rule_id", "broken_message":
 		return s.skip()
 	default:
 		return s.invalid(i, "Additional properties are not allowed ('"+abridge(key)+"' was unexpected)")
@@ -247,6 +250,18 @@ func (s *itemScanner) stateField(i int, item *fileItem) error {
 	item.State = uint32(b[0])
 	item.given |= fieldState
 	return nil
+}
+
+// typeField sees that the type of a DID is one. It says nothing new: replicas are those of files, and a list looks types up.
+func (s *itemScanner) typeField(i int) error {
+	if s.kind() != '"' {
+		return s.skip()
+	}
+	b, err := s.bytes()
+	if err == nil && !knownChildType(string(b)) {
+		err = s.invalid(i, "'"+abridge(b)+"' is no type of DIDs: the types are "+strings.Join(didTypes, ", "))
+	}
+	return err
 }
 
 func (s *itemScanner) versionField(i int, item *fileItem) error {

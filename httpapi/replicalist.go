@@ -13,6 +13,8 @@ import (
 // replicaListing is a request for a list of replicas.
 type replicaListing struct {
 	query catalogue.ReplicaQuery
+	// wanted are the schemes that the client names.
+	wanted []string
 	// metalink is set where the answer is XML, with brief URLs and the catalogue's name in glfn.
 	metalink, brief bool
 	glfn            string
@@ -29,10 +31,7 @@ type replicaListing struct {
 // metalinkSchemes are those of the PFNs in a metalink where the client names none.
 var metalinkSchemes = [...]string{"root", "davs", "http", "https", "file", "storm", "srm+https", "scp", "rsync", "rclone", "magnet"}
 
-const (
-	domainNone   = "none"
-	maxPFNsAFile = -1
-)
+const maxPFNsAFile = -1
 
 // getReplicas lists the replicas of one DID.
 func (s *Server) getReplicas(c *gin.Context) {
@@ -84,11 +83,14 @@ func (s *Server) listReplicas(c *gin.Context) {
 
 // readQuery reads what the query string says; sort is what the body says.
 func (l *replicaListing) readQuery(c *gin.Context, sort string) (err error) {
-	sort = c.DefaultQuery("select", sort)
-	if l.sort, err = checkSort(c.DefaultQuery("sort", sort)); err != nil {
-		return err
+	// The last one that is given counts, and none of them may be unknown.
+	for _, order := range [...]string{sort, c.DefaultQuery("select", sort), c.DefaultQuery("sort", c.DefaultQuery("select", sort))} {
+		if l.sort, err = checkSort(order); err != nil {
+			return err
+		}
 	}
 	l.client.address = clientAddress(c)
+	l.wanted = l.query.Schemes
 	if l.metalink && l.query.Schemes == nil {
 		l.query.Schemes = metalinkSchemes[:]
 	}
@@ -115,11 +117,8 @@ func (l *replicaListing) readBody(fields object, limit int) (err error) {
 	if q.Expression, err = fields.optionalString("rse_expression"); err != nil {
 		return err
 	}
-	if q.Domain, err = fields.optionalString("domain"); err != nil {
+	if q.Domain, err = listedDomain(fields); err != nil {
 		return err
-	}
-	if q.Domain == domainNone {
-		q.Domain = ""
 	}
 	_, asksUnavailable := fields["unavailable"]
 	for _, flag := range [...]struct {
@@ -194,6 +193,9 @@ func (s *Server) sendReplicas(c *gin.Context, l *replicaListing) {
 	}
 	defer v.Close()
 	paged, gather, err := s.paged(c, v)
+	if err == nil {
+		err = checkSchemes(v, l.wanted)
+	}
 	if err == nil && gather != nil && (l.metalink || l.sample > 0) {
 		err = catalogue.Errorf(command.CodeInvalidValue, "a metalink and a sample cannot be read in pages")
 	}

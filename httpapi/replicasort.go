@@ -33,7 +33,7 @@ func checkSort(name string) (string, error) {
 		return sortDistance, nil
 	default:
 		return "", catalogue.Errorf(command.CodeUnsupportedSort,
-			"Sorting algorithm: %.64s is not supported. Supported protocols: ['geoip', 'custom_table', 'distance', 'closeness', 'random']", name)
+			"Sorting algorithm: %.64s is not supported. Supported algorithms: ['geoip', 'custom_table', 'distance', 'closeness', 'random']", name)
 	}
 }
 

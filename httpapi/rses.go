@@ -128,6 +128,9 @@ func (s *Server) addRSE(c *gin.Context) {
 	if err == nil {
 		settings, err = rseSettings(body)
 	}
+	if err == nil && body.has(catalogue.AttributePathAlgorithm) {
+		settings.Lfn2PfnAlgorithm, err = s.newPathAlgorithm(body)
+	}
 	if err != nil {
 		s.fail(c, err)
 		return
@@ -136,6 +139,23 @@ func (s *Server) addRSE(c *gin.Context) {
 	if _, ok := s.propose(c, command.TypeAddRSE, &command.AddRSE{Name: name, Uuid: id[:], Settings: settings}); ok {
 		s.created(c)
 	}
+}
+
+// newPathAlgorithm reads the path algorithm of a new RSE. Below feature level 1 the key is left alone, as it was before.
+func (s *Server) newPathAlgorithm(body object) (*string, error) {
+	name, err := body.requiredString(catalogue.AttributePathAlgorithm)
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.reader.View()
+	if err != nil {
+		return nil, err
+	}
+	defer v.Close()
+	if level, err := catalogue.FeatureLevel(v); err != nil || level < 1 {
+		return nil, err
+	}
+	return &name, nil
 }
 
 func (s *Server) updateRSE(c *gin.Context) {
@@ -212,6 +232,11 @@ func rseSettings(body object) (*command.RSESettings, error) {
 		}
 		if _, found := body[key]; found && (key != "rse_type" || body.has(key)) {
 			*field = &value
+		}
+	}
+	if s.RseType != nil {
+		if err := oneOf("rse_type", *s.RseType, rseTypes); err != nil {
+			return nil, catalogue.Errorf(command.CodeInvalidObject, "Invalid rse_type: %v", err)
 		}
 	}
 	if s.QosClass != nil && slices.Contains([]string{"none", "null"}, strings.ToLower(*s.QosClass)) {

@@ -8,7 +8,6 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"dapple/catalogue"
-	"dapple/command"
 )
 
 // searchDIDs answers GET /dids/<scope>/dids/search. The conditions are either one literal of Python in filters, a list of
@@ -57,11 +56,8 @@ func newSearch(c *gin.Context) (search *catalogue.Search, long bool, err error) 
 	if options.Recursive, err = queryBool(c, "recursive"); err != nil {
 		return nil, false, err
 	}
-	if n, err := strconv.Atoi(c.Query("limit")); err == nil { // what is no number limits nothing
-		if n < 0 {
-			return nil, false, catalogue.Errorf(command.CodeInvalidValue, "limit must not be negative")
-		}
-		options.Limit = n
+	if options.Limit, err = queryCount(c, "limit", 0); err != nil {
+		return nil, false, err
 	}
 	groups, err := searchConditions(c)
 	if err != nil {

@@ -1,0 +1,144 @@
+package catalogue
+
+import "strings"
+
+// matchSteps bounds what the search for the files of one path may try. Templates with many fields that could be anything
+// would otherwise take time without end; what is not found within the bound is not found.
+const matchSteps = 1 << 14
+
+// reversible reports whether paths tell scope and name.
+func (t *pathTemplate) reversible() bool {
+	scope, name := false, false
+	for i := range t.pieces {
+		p := &t.pieces[i]
+		scope = scope || p.whole() && (p.field == fieldOfScope || p.field == fieldOfScopePath && !p.sliced)
+		name = name || p.whole() && p.field == fieldOfName
+	}
+	return scope && name
+}
+
+// filesAt visits the files that the template puts at a path, the shortest scope first, until visit returns false.
+func (t *pathTemplate) filesAt(path string, visit func(scope, name string) bool) {
+	m := pathMatch{template: t, path: path, visit: visit, steps: matchSteps}
+	m.match(0, 0, false)
+}
+
+// pathMatch takes a path apart by a template: it tries every end of a field, and proves what it finds by making the path again.
+type pathMatch struct {
+	template    *pathTemplate
+	path        string
+	visit       func(scope, name string) bool
+	scope, name string // "" while unknown
+	steps       int
+}
+
+// match matches the pieces from i on with the path from p on; empty is set where the piece before was empty. It returns false
+// when the search is to end.
+func (m *pathMatch) match(i, p int, empty bool) bool {
+	if m.steps--; m.steps < 0 {
+		return false
+	}
+	if i == len(m.template.pieces) {
+		if p < len(m.path) || m.scope == "" || m.name == "" {
+			return true
+		}
+		made := m.template.appendPath(make([]byte, 0, len(m.path)), m.scope, m.name)
+		return string(made) != m.path || m.visit(m.scope, m.name)
+	}
+	piece, rest := &m.template.pieces[i], m.path[p:]
+	switch {
+	case piece.field == "":
+		return m.literal(i, p, empty, piece.literal)
+	case m.known(piece):
+		text := piece.text(m.scope, m.name, &lastDigest{})
+		if p == 0 {
+			text = strings.TrimLeft(text, "/")
+		}
+		return !strings.HasPrefix(rest, text) || m.match(i+1, p+len(text), text == "")
+	case piece.whole() && piece.field == fieldOfName:
+		return m.capture(i, p, &m.name, piece.unjoin)
+	case piece.whole() && (piece.field == fieldOfScope || piece.field == fieldOfScopePath):
+		return m.capture(i, p, &m.scope, piece.unjoin)
+	}
+	first, last := 0, len(rest)
+	if size := digestSizes[piece.field]; size > 0 {
+		first = len(piece.text("", "", &lastDigest{}))
+		last = min(first, last)
+	}
+	for n := first; n <= last; n++ {
+		if !m.match(i+1, p+n, n == 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// literal matches a literal: as it is; where what is before it was empty, without its leading slash; and at the end of the
+// path without its last, which is left out where nothing comes after it.
+func (m *pathMatch) literal(i, p int, empty bool, literal string) bool {
+	rest := m.path[p:]
+	if strings.HasPrefix(rest, literal) && !m.match(i+1, p+len(literal), false) {
+		return false
+	}
+	if tail, found := strings.CutPrefix(literal, "/"); found && empty && strings.HasPrefix(rest, tail) {
+		if !m.match(i+1, p+len(tail), tail == "") {
+			return false
+		}
+	}
+	head, found := strings.CutSuffix(literal, "/")
+	return !found || rest != head || m.match(i+1, len(m.path), false)
+}
+
+// known reports whether the piece can be made of what is known.
+func (m *pathMatch) known(p *pathPiece) bool {
+	switch of := p.of; {
+	case p.field == fieldOfName || of == fieldOfName:
+		return m.name != ""
+	case p.field == fieldOfScope || p.field == fieldOfScopePath || of == fieldOfScope:
+		return m.scope != ""
+	default:
+		return m.scope != "" && m.name != ""
+	}
+}
+
+// capture takes every beginning of the rest for the field, where such a scope or name could be. A name that begins with a
+// slash has lost it where it begins the path.
+func (m *pathMatch) capture(i, p int, field *string, unjoin func(string) string) bool {
+	defer func() { *field = "" }()
+	for end := p + 1; end <= len(m.path); end++ {
+		if next := i + 1; next < len(m.template.pieces) {
+			literal := m.template.pieces[next].literal
+			if end < len(m.path) && !strings.HasPrefix(m.path[end:], literal) {
+				continue
+			}
+		} else if end < len(m.path) {
+			end = len(m.path)
+		}
+		*field = unjoin(m.path[p:end])
+		if len(*field) > templateName {
+			return true
+		}
+		if !m.match(i+1, end, false) {
+			return false
+		}
+		if p == 0 && field == &m.name {
+			*field = "/" + *field
+			if !m.match(i+1, end, false) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// unjoin returns the scope or name of which the piece makes a text.
+func (p *pathPiece) unjoin(text string) string {
+	switch {
+	case p.field == fieldOfScopePath:
+		return strings.ReplaceAll(text, "/", ".")
+	case p.join != p.separator:
+		return strings.ReplaceAll(text, p.join, p.separator)
+	default:
+		return text
+	}
+}

@@ -14,7 +14,8 @@ import (
 // commands nor its fields of commands may be proposed, since older members would stop at them.
 //
 // Level 1: syntax of names checked in apply, settings of the cluster, files attached with an RSE take what the
-// catalogue knows of them, a replica registered again keeps its path, DIDs that expire.
+// catalogue knows of them, a replica registered again keeps its path, DIDs that expire, path algorithms that are known
+// and those of settings, files of "identity" found by PFN.
 const NewestFeatureLevel = 1
 
 // The schema version of a store is in the low bits of a number, the feature level above: a program that knows no feature

@@ -337,6 +337,13 @@ func (a *attacher) addConstituent(child *command.Child) (*changedDID, error) {
 	if !child.HasBytes || f.Bytes > MaxFileBytes {
 		return nil, Errorf(command.CodeInvalidObject, "File %s:%s needs its size in bytes", f.Scope, f.Name)
 	}
+	hidden, err := a.load(didRef{scope, f.Name})
+	if err != nil {
+		return nil, err
+	}
+	if hidden != nil {
+		return nil, didExists(f.Scope, f.Name, hidden.did)
+	}
 	meta, err := validateMetadata(a.at, TypeFile, f.Meta)
 	if err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ func ListDatasetReplicas(v View, scope, name string, deep bool, visit func(*Data
 	}
 	dataset := didRef{id, name}
 	d, found, err := loadDID(v, dataset)
-	if err != nil || !found || d.Type != TypeDataset {
+	if err != nil || !found || d.hidden || d.Type != TypeDataset {
 		return err
 	}
 	own, archived := datasetTally{}, datasetTally{}
@@ -131,7 +131,7 @@ func ListDatasetsAtRSE(v View, name string, visit func(*DatasetReplica) error) e
 			return nil
 		}
 		d, err := mustLoadDID(v, dataset)
-		if err != nil {
+		if err != nil || d.hidden {
 			return err
 		}
 		full, err := names.full(v, dataset)

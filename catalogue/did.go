@@ -41,7 +41,7 @@ func findDID(v View, scope, name string) (didRef, *DID, error) {
 	if err != nil {
 		return didRef{}, nil, err
 	}
-	if !found {
+	if !found || d.hidden {
 		return didRef{}, nil, didNotFound(scope, name)
 	}
 	return ref, d, nil
@@ -51,7 +51,16 @@ func didNotFound(scope, name string) error {
 	return Errorf(command.CodeDIDNotFound, "Data identifier '%s:%s' not found", scope, name)
 }
 
-// loadDID returns the record of a DID, and false where there is none.
+// didExists refuses a DID of a name that is taken.
+func didExists(scope, name string, d *DID) error {
+	if d != nil && d.hidden {
+		return Errorf(command.CodeDIDExists, "Data Identifier already exists! %s:%s is being removed or brought back: try again when that is done",
+			scope, name)
+	}
+	return Errorf(command.CodeDIDExists, "Data Identifier already exists! %s:%s", scope, name)
+}
+
+// loadDID returns the record of a DID, and false where there is none. Like all that reads by reference it also finds a hidden one.
 func loadDID(v View, ref didRef) (*DID, bool, error) {
 	d := &DID{}
 	found, err := loadDIDInto(v, ref, d)
@@ -113,6 +122,9 @@ func deleteFile(tx Tx, at Stamp, ref didRef, d *DID) error {
 			return err
 		}
 		if f.d.HasMetadata {
+			if err := forgetEnd(tx, f.ref, f.d); err != nil {
+				return err
+			}
 			tx.Delete(metadataKey(f.ref))
 		}
 		tx.Delete(didKey(f.ref))

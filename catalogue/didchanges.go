@@ -92,10 +92,14 @@ func (c *didChanges) find(scope, name string) (*changedDID, error) {
 	if err != nil || id == 0 {
 		return nil, err
 	}
-	return c.load(didRef{id, name})
+	d, err := c.load(didRef{id, name})
+	if err != nil || d == nil || d.did.hidden {
+		return nil, err
+	}
+	return d, nil
 }
 
-// load is find by reference.
+// load is find by reference; it also returns one that is hidden.
 func (c *didChanges) load(ref didRef) (*changedDID, error) {
 	if d, known := c.dids[ref]; known {
 		return d, nil

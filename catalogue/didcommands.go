@@ -70,7 +70,7 @@ func (c *didChanges) checkCollection(n *command.NewCollection) (*changedDID, err
 		return nil, err
 	}
 	if existing != nil {
-		return nil, Errorf(command.CodeDIDExists, "Data Identifier already exists! %s:%s", n.Scope, n.Name)
+		return nil, didExists(n.Scope, n.Name, existing.did)
 	}
 	owner := c.issuer
 	if n.Account != "" {

@@ -43,6 +43,10 @@ func ScanScope(v View, scope string, recursive bool, visit func(row ListedDID) (
 	if err != nil || !found {
 		return err
 	}
+	hiding, err := findHiding(v)
+	if err != nil {
+		return err
+	}
 	d, names := &DID{}, scopeNames{id: scope}
 	low := didKey(didRef{scope: id})
 	return v.Scan(low, prefixEnd(low), func(key, value []byte) (bool, error) {
@@ -53,8 +57,11 @@ func ScanScope(v View, scope string, recursive bool, visit func(row ListedDID) (
 		if err := ParseDIDInto(d, value); err != nil {
 			return false, recordError(err, "DID", ref.name)
 		}
+		if d.hidden {
+			return true, nil
+		}
 		top := true
-		err = scanParents(v, ref, d, func(parent didRef) (bool, error) {
+		err = hiding.scanParents(v, ref, d, func(parent didRef) (bool, error) {
 			top = parent.scope != id
 			return top, nil
 		})

@@ -29,10 +29,11 @@ func (r *DIDReader) Load(scope, name string) (*DID, bool, error) {
 	return &r.did, true, nil
 }
 
-// didLoader is loadDIDInto for many DIDs: it reuses the key.
+// didLoader is loadDIDInto for many DIDs that are not hidden: it reuses the key.
 type didLoader struct{ key []byte }
 
 func (l *didLoader) load(v View, ref didRef, d *DID) (bool, error) {
 	l.key = appendRef(append(l.key[:0], tableDID), ref)
-	return loadDIDAt(v, l.key, ref, d)
+	found, err := loadDIDAt(v, l.key, ref, d)
+	return found && !d.hidden, err
 }

@@ -49,6 +49,12 @@ func CheckInvariants(v View) error {
 		{tableBadReplica, c.badReplica},
 		{tableBadState, c.badState},
 		{tableExpiry, c.expiry},
+		{tableEnd, c.end},
+		{tableEnded, c.ended},
+		{tableEndedChild, c.endedChild},
+		{tableEndedParent, c.endedParent},
+		{tableEndedAt, c.endedAt},
+		{tableEnding, c.ending},
 		{tableChange, c.change},
 	} {
 		if err := c.scan(table.table, table.check); err != nil {

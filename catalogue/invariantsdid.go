@@ -33,6 +33,9 @@ func (c *invariants) did(key, value []byte) error {
 	if err := c.home(ref, d); err != nil {
 		return err
 	}
+	if err := c.hidden(ref, d); err != nil {
+		return err
+	}
 	if d.Type == TypeFile {
 		return c.file(ref, d)
 	}
@@ -171,7 +174,7 @@ func (c *invariants) metadata(key, value []byte) error {
 	if !d.HasMetadata || len(entries) == 0 {
 		return violated("%d entries, marked: %t", len(entries), d.HasMetadata)
 	}
-	return nil
+	return c.lifetime(key, ref, d, entries)
 }
 
 func (c *invariants) attachment(key, value []byte) error {

@@ -49,6 +49,13 @@ const (
 	tableConstituent byte = 0x34 // archive: scope id(4) name 0, constituent: scope id(4) name -> constituent record
 	tableArchive     byte = 0x35 // constituent: scope id(4) name 0, archive: scope id(4) name -> nothing
 
+	tableEnd         byte = 0x36 // time(8) scope id(4) name -> nothing; when a DID ends, from feature level 1 on
+	tableEnded       byte = 0x37 // scope id(4) name -> ending record of a collection that has ended
+	tableEndedChild  byte = 0x38 // ended: scope id(4) name 0, child: scope id(4) name -> attachment record, as it was
+	tableEndedParent byte = 0x39 // ended: scope id(4) name 0, parent: scope id(4) name -> attachment record, as it was
+	tableEndedAt     byte = 0x3a // time(8) scope id(4) name -> nothing; when a collection had ended
+	tableEnding      byte = 0x3b // scope id(4) name -> nothing; collections that are being removed or brought back
+
 	tableRSEFile    byte = 0x40 // rse id(4) scope id(4) name -> nothing, in schema versions 1 and 2
 	tableRSEPath    byte = 0x41 // rse id(4) path -> scope id(4) name, at non-deterministic RSEs
 	tableBadReplica byte = 0x42 // rse id(4) scope id(4) name 0 revision(8) -> bad record
@@ -143,6 +150,20 @@ func constituentsPrefix(a didRef) []byte    { return appendRef0([]byte{tableCons
 func archivesPrefix(c didRef) []byte        { return appendRef0([]byte{tableArchive}, c) }
 func attachmentKey(parent, c didRef) []byte { return appendRef(childrenPrefix(parent), c) }
 func parentKey(child, parent didRef) []byte { return appendRef(parentsPrefix(child), parent) }
+
+// endKey orders DIDs by when they end, in microseconds.
+func endKey(at int64, ref didRef) []byte { return appendRef(timeKey(tableEnd, at), ref) }
+
+func endedKey(ref didRef) []byte                 { return appendRef([]byte{tableEnded}, ref) }
+func endedAtKey(at int64, ref didRef) []byte     { return appendRef(timeKey(tableEndedAt, at), ref) }
+func endingKey(ref didRef) []byte                { return appendRef([]byte{tableEnding}, ref) }
+func endedChildrenPrefix(ended didRef) []byte    { return appendRef0([]byte{tableEndedChild}, ended) }
+func endedParentsPrefix(ended didRef) []byte     { return appendRef0([]byte{tableEndedParent}, ended) }
+func endedChildKey(ended, child didRef) []byte   { return appendRef(endedChildrenPrefix(ended), child) }
+func endedParentKey(ended, parent didRef) []byte { return appendRef(endedParentsPrefix(ended), parent) }
+
+// timeKey begins a key that is ordered by a time in microseconds.
+func timeKey(table byte, at int64) []byte { return appendNumber([]byte{table}, uint64(max(at, 0))) }
 
 func rseFileKey(rse uint32, ref didRef) []byte { return appendRef(idKey(tableRSEFile, rse), ref) }
 func rsePathKey(rse uint32, path string) []byte {

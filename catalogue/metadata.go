@@ -162,6 +162,9 @@ func putMetadata(tx Tx, at Stamp, ref didRef, d *DID, changes []MetadataEntry) e
 		d.Revision = tx.Note(at, Change{Kind: ChangeDIDChanged, ref: ref, Key: e.Key, Value: e.Value})
 	}
 	d.Updated = at.Time
+	if err := moveEnd(tx, ref, old, changes); err != nil {
+		return err
+	}
 	if d.HasMetadata {
 		tx.Put(metadataKey(ref), appendMetadata(nil, merged))
 	} else if len(old) > 0 {

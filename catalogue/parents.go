@@ -46,8 +46,12 @@ func ScanParents(v View, scope, name string, visit func(scope, name string, t DI
 	if err != nil {
 		return err
 	}
+	hiding, err := findHiding(v)
+	if err != nil {
+		return err
+	}
 	names := scopeNames{ref.scope: scope}
-	return scanParents(v, ref, d, func(parent didRef) (bool, error) {
+	return hiding.scanParents(v, ref, d, func(parent didRef) (bool, error) {
 		scope, err := names.name(v, parent.scope)
 		if err != nil {
 			return false, err
@@ -97,12 +101,13 @@ func scanParents(v View, child didRef, d *DID, visit func(parent didRef) (more b
 // lineage finds what is above DIDs. It remembers the parents of collections: those of one dataset are asked for with each of its files.
 type lineage struct {
 	v       View
+	hiding  *hiding             // nil until somebody asks
 	parents map[didRef][]didRef // nil until the first is known
 }
 
 // above returns the collections above a DID, whose record is given, at any level, nearest first, each once.
 func (l *lineage) above(ref didRef, d *DID) ([]didRef, error) {
-	all, err := listParents(l.v, ref, d)
+	all, err := l.direct(ref, d)
 	if err != nil {
 		return nil, err
 	}
@@ -125,6 +130,22 @@ func (l *lineage) above(ref didRef, d *DID) ([]didRef, error) {
 	return all, nil
 }
 
+// direct returns what a DID, whose record is given, is directly attached to, but for what is hidden.
+func (l *lineage) direct(ref didRef, d *DID) (parents []didRef, err error) {
+	if l.hiding == nil {
+		hiding, err := findHiding(l.v)
+		if err != nil {
+			return nil, err
+		}
+		l.hiding = &hiding
+	}
+	err = l.hiding.scanParents(l.v, ref, d, func(parent didRef) (bool, error) {
+		parents = append(parents, parent)
+		return true, nil
+	})
+	return parents, err
+}
+
 // of returns what a collection is directly attached to.
 func (l *lineage) of(collection didRef) ([]didRef, error) {
 	if parents, known := l.parents[collection]; known {
@@ -134,7 +155,7 @@ func (l *lineage) of(collection didRef) ([]didRef, error) {
 	if err != nil {
 		return nil, err
 	}
-	parents, err := listParents(l.v, collection, d)
+	parents, err := l.direct(collection, d)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +183,7 @@ func AllParents(v View, scope, name string) ([]DIDName, error) {
 	}
 	ref := didRef{id, name}
 	d, found, err := loadDID(v, ref)
-	if err != nil || !found {
+	if err != nil || !found || d.hidden {
 		return nil, err
 	}
 	refs, err := (&lineage{v: v}).above(ref, d)

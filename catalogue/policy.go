@@ -44,6 +44,7 @@ const (
 	ActionSetMetadata            // scope, name
 	ActionCloseDID               // scope, name
 	ActionReopenDID              // scope, name
+	ActionResurrect              //
 	ActionAddReplicas            // RSE
 	ActionSkipAvailability       // RSE
 	ActionUpdateReplicas         // RSE
@@ -97,6 +98,7 @@ var actions = [...]struct {
 	ActionSetMetadata:            {owners, "Account %[1]s can not add metadata to data identifier %[2]s:%[3]s. "},
 	ActionCloseDID:               {owners, "Account %[1]s can not set status on data identifier %[2]s:%[3]s. "},
 	ActionReopenDID:              {admins, "Account %[1]s can not set status on data identifier %[2]s:%[3]s. "},
+	ActionResurrect:              {admins, "Account %[1]s can not resurrect data identifiers. "},
 	ActionAddReplicas:            {openRSEs, "Account %[1]s can not add file replicas on %[2]s. "},
 	ActionSkipAvailability:       {admins, "Account %[1]s can not skip the availability check on %[2]s. "},
 	ActionUpdateReplicas:         {admins, "Account %[1]s can not update file replicas state on %[2]s. "},

@@ -61,6 +61,8 @@ type DID struct {
 
 	// home is one of the collections that the DID is attached to, as a key ends with it; empty where the table of parents has all.
 	home []byte
+	// hidden is set on a collection that is being removed or brought back: nobody is told of it, and it is in no collection.
+	hidden bool
 }
 
 // Replica is one copy of a file.
@@ -94,6 +96,7 @@ const (
 	didMonotonic
 	didMetadata
 	didHome // the last thing in the record
+	didHidden
 )
 
 // Flags of a replica in a DID record.
@@ -124,6 +127,7 @@ func AppendDID(b []byte, d *DID) []byte {
 	set(d.Monotonic, didMonotonic)
 	set(d.HasMetadata, didMetadata)
 	set(len(d.home) > 0, didHome)
+	set(d.hidden, didHidden)
 
 	b = append(b, didFormat, byte(d.Type))
 	b = binary.AppendUvarint(b, flags)
@@ -211,7 +215,7 @@ func ParseDIDInto(d *DID, b []byte) error {
 	d.Updated = d.Created + r.varint()
 	d.Archive, d.Constituent = flags&didArchive != 0, flags&didConstituent != 0
 	d.Open, d.Monotonic = flags&didOpen != 0, flags&didMonotonic != 0
-	d.HasMetadata = flags&didMetadata != 0
+	d.HasMetadata, d.hidden = flags&didMetadata != 0, flags&didHidden != 0
 	switch d.Type {
 	case TypeFile:
 		d.Bytes = r.uvarint()

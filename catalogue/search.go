@@ -139,6 +139,9 @@ func (s *Search) Scan(v View, visit func(scope, name string, d *DID) (more bool,
 		if err := ParseDIDInto(d, value); err != nil {
 			return false, recordError(err, "DID", ref.name)
 		}
+		if d.hidden {
+			return true, nil
+		}
 		return run.try(ref, d, true)
 	})
 }

@@ -31,6 +31,7 @@ var settingKinds = [...]settingKind{
 	{SettingDefaultPathAlgorithm, checkDefaultPathAlgorithm, mayChangeDefaultPathAlgorithm},
 	{SettingNameSchema, checkNameSchema, nil},
 	{SettingPathAlgorithm, checkPathAlgorithm, mayChangePathAlgorithm},
+	{SettingResurrectWindow, checkResurrectWindow, nil},
 }
 
 // SettingNameSchema is the name of the setting that says which syntax names have.

@@ -659,6 +659,256 @@ func (x *SetMetadata) GetRecursive() bool {
 	return false
 }
 
+// ExpireDIDs ends DIDs whose lifetime is over by the log time, and goes on with what is being removed or brought back. The answer is an
+// ExpiredDIDs.
+type ExpireDIDs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Limit         uint32                 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"` // of attachments and DIDs that one command changes
+	Dids          []*DIDName             `protobuf:"bytes,2,rep,name=dids,proto3" json:"dids,omitempty"`    // these first
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExpireDIDs) Reset() {
+	*x = ExpireDIDs{}
+	mi := &file_did_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExpireDIDs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExpireDIDs) ProtoMessage() {}
+
+func (x *ExpireDIDs) ProtoReflect() protoreflect.Message {
+	mi := &file_did_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExpireDIDs.ProtoReflect.Descriptor instead.
+func (*ExpireDIDs) Descriptor() ([]byte, []int) {
+	return file_did_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ExpireDIDs) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ExpireDIDs) GetDids() []*DIDName {
+	if x != nil {
+		return x.Dids
+	}
+	return nil
+}
+
+// ExpiredDIDs is the answer of ExpireDIDs and of ResurrectDIDs.
+type ExpiredDIDs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ended         uint32                 `protobuf:"varint,1,opt,name=ended,proto3" json:"ended,omitempty"` // DIDs that are gone since this command
+	Left          uint32                 `protobuf:"varint,2,opt,name=left,proto3" json:"left,omitempty"`   // of the DIDs that were named: those that another command has to go on with before it is seen by anybody
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExpiredDIDs) Reset() {
+	*x = ExpiredDIDs{}
+	mi := &file_did_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExpiredDIDs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExpiredDIDs) ProtoMessage() {}
+
+func (x *ExpiredDIDs) ProtoReflect() protoreflect.Message {
+	mi := &file_did_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExpiredDIDs.ProtoReflect.Descriptor instead.
+func (*ExpiredDIDs) Descriptor() ([]byte, []int) {
+	return file_did_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ExpiredDIDs) GetEnded() uint32 {
+	if x != nil {
+		return x.Ended
+	}
+	return 0
+}
+
+func (x *ExpiredDIDs) GetLeft() uint32 {
+	if x != nil {
+		return x.Left
+	}
+	return 0
+}
+
+// ResurrectDIDs brings DIDs back that have ended. The answer is an ExpiredDIDs.
+type ResurrectDIDs struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Dids          []*DIDName             `protobuf:"bytes,1,rep,name=dids,proto3" json:"dids,omitempty"`
+	Limit         uint32                 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"` // of attachments and DIDs that one command changes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResurrectDIDs) Reset() {
+	*x = ResurrectDIDs{}
+	mi := &file_did_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResurrectDIDs) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResurrectDIDs) ProtoMessage() {}
+
+func (x *ResurrectDIDs) ProtoReflect() protoreflect.Message {
+	mi := &file_did_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResurrectDIDs.ProtoReflect.Descriptor instead.
+func (*ResurrectDIDs) Descriptor() ([]byte, []int) {
+	return file_did_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ResurrectDIDs) GetDids() []*DIDName {
+	if x != nil {
+		return x.Dids
+	}
+	return nil
+}
+
+func (x *ResurrectDIDs) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// ForgetExpired forgets DIDs that have ended too long ago to be brought back.
+type ForgetExpired struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Limit         uint32                 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"` // of records that one command deletes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ForgetExpired) Reset() {
+	*x = ForgetExpired{}
+	mi := &file_did_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ForgetExpired) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ForgetExpired) ProtoMessage() {}
+
+func (x *ForgetExpired) ProtoReflect() protoreflect.Message {
+	mi := &file_did_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ForgetExpired.ProtoReflect.Descriptor instead.
+func (*ForgetExpired) Descriptor() ([]byte, []int) {
+	return file_did_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ForgetExpired) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+// IndexLifetimes goes on with finding the lifetimes that were set before there was an index of them.
+type IndexLifetimes struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Limit         uint32                 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"` // of records that one command reads
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IndexLifetimes) Reset() {
+	*x = IndexLifetimes{}
+	mi := &file_did_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IndexLifetimes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IndexLifetimes) ProtoMessage() {}
+
+func (x *IndexLifetimes) ProtoReflect() protoreflect.Message {
+	mi := &file_did_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IndexLifetimes.ProtoReflect.Descriptor instead.
+func (*IndexLifetimes) Descriptor() ([]byte, []int) {
+	return file_did_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *IndexLifetimes) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
 var File_did_proto protoreflect.FileDescriptor
 
 const file_did_proto_rawDesc = "" +
@@ -715,7 +965,21 @@ const file_did_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\\\n" +
 	"\vSetMetadata\x12/\n" +
 	"\x04dids\x18\x01 \x03(\v2\x1b.dapple.command.DIDMetadataR\x04dids\x12\x1c\n" +
-	"\trecursive\x18\x02 \x01(\bR\trecursiveB\x10Z\x0edapple/commandb\x06proto3"
+	"\trecursive\x18\x02 \x01(\bR\trecursive\"O\n" +
+	"\n" +
+	"ExpireDIDs\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\rR\x05limit\x12+\n" +
+	"\x04dids\x18\x02 \x03(\v2\x17.dapple.command.DIDNameR\x04dids\"7\n" +
+	"\vExpiredDIDs\x12\x14\n" +
+	"\x05ended\x18\x01 \x01(\rR\x05ended\x12\x12\n" +
+	"\x04left\x18\x02 \x01(\rR\x04left\"R\n" +
+	"\rResurrectDIDs\x12+\n" +
+	"\x04dids\x18\x01 \x03(\v2\x17.dapple.command.DIDNameR\x04dids\x12\x14\n" +
+	"\x05limit\x18\x02 \x01(\rR\x05limit\"%\n" +
+	"\rForgetExpired\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\rR\x05limit\"&\n" +
+	"\x0eIndexLifetimes\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\rR\x05limitB\x10Z\x0edapple/commandb\x06proto3"
 
 var (
 	file_did_proto_rawDescOnce sync.Once
@@ -729,37 +993,44 @@ func file_did_proto_rawDescGZIP() []byte {
 	return file_did_proto_rawDescData
 }
 
-var file_did_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_did_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_did_proto_goTypes = []any{
-	(*Child)(nil),         // 0: dapple.command.Child
-	(*NewCollection)(nil), // 1: dapple.command.NewCollection
-	(*AddDIDs)(nil),       // 2: dapple.command.AddDIDs
-	(*Attachment)(nil),    // 3: dapple.command.Attachment
-	(*AttachDIDs)(nil),    // 4: dapple.command.AttachDIDs
-	(*DIDName)(nil),       // 5: dapple.command.DIDName
-	(*DetachDIDs)(nil),    // 6: dapple.command.DetachDIDs
-	(*SetDIDStatus)(nil),  // 7: dapple.command.SetDIDStatus
-	(*DIDMetadata)(nil),   // 8: dapple.command.DIDMetadata
-	(*SetMetadata)(nil),   // 9: dapple.command.SetMetadata
-	nil,                   // 10: dapple.command.NewCollection.MetaEntry
-	nil,                   // 11: dapple.command.DIDMetadata.SetEntry
-	(*NewFile)(nil),       // 12: dapple.command.NewFile
+	(*Child)(nil),          // 0: dapple.command.Child
+	(*NewCollection)(nil),  // 1: dapple.command.NewCollection
+	(*AddDIDs)(nil),        // 2: dapple.command.AddDIDs
+	(*Attachment)(nil),     // 3: dapple.command.Attachment
+	(*AttachDIDs)(nil),     // 4: dapple.command.AttachDIDs
+	(*DIDName)(nil),        // 5: dapple.command.DIDName
+	(*DetachDIDs)(nil),     // 6: dapple.command.DetachDIDs
+	(*SetDIDStatus)(nil),   // 7: dapple.command.SetDIDStatus
+	(*DIDMetadata)(nil),    // 8: dapple.command.DIDMetadata
+	(*SetMetadata)(nil),    // 9: dapple.command.SetMetadata
+	(*ExpireDIDs)(nil),     // 10: dapple.command.ExpireDIDs
+	(*ExpiredDIDs)(nil),    // 11: dapple.command.ExpiredDIDs
+	(*ResurrectDIDs)(nil),  // 12: dapple.command.ResurrectDIDs
+	(*ForgetExpired)(nil),  // 13: dapple.command.ForgetExpired
+	(*IndexLifetimes)(nil), // 14: dapple.command.IndexLifetimes
+	nil,                    // 15: dapple.command.NewCollection.MetaEntry
+	nil,                    // 16: dapple.command.DIDMetadata.SetEntry
+	(*NewFile)(nil),        // 17: dapple.command.NewFile
 }
 var file_did_proto_depIdxs = []int32{
-	12, // 0: dapple.command.Child.file:type_name -> dapple.command.NewFile
-	10, // 1: dapple.command.NewCollection.meta:type_name -> dapple.command.NewCollection.MetaEntry
+	17, // 0: dapple.command.Child.file:type_name -> dapple.command.NewFile
+	15, // 1: dapple.command.NewCollection.meta:type_name -> dapple.command.NewCollection.MetaEntry
 	0,  // 2: dapple.command.NewCollection.children:type_name -> dapple.command.Child
 	1,  // 3: dapple.command.AddDIDs.dids:type_name -> dapple.command.NewCollection
 	0,  // 4: dapple.command.Attachment.children:type_name -> dapple.command.Child
 	3,  // 5: dapple.command.AttachDIDs.attachments:type_name -> dapple.command.Attachment
 	5,  // 6: dapple.command.DetachDIDs.children:type_name -> dapple.command.DIDName
-	11, // 7: dapple.command.DIDMetadata.set:type_name -> dapple.command.DIDMetadata.SetEntry
+	16, // 7: dapple.command.DIDMetadata.set:type_name -> dapple.command.DIDMetadata.SetEntry
 	8,  // 8: dapple.command.SetMetadata.dids:type_name -> dapple.command.DIDMetadata
-	9,  // [9:9] is the sub-list for method output_type
-	9,  // [9:9] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	5,  // 9: dapple.command.ExpireDIDs.dids:type_name -> dapple.command.DIDName
+	5,  // 10: dapple.command.ResurrectDIDs.dids:type_name -> dapple.command.DIDName
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_did_proto_init() }
@@ -774,7 +1045,7 @@ func file_did_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_did_proto_rawDesc), len(file_did_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -57,6 +57,12 @@ const (
 	TypeDetachDIDs   Type = 52
 	TypeSetDIDStatus Type = 53
 	TypeSetMetadata  Type = 54
+	// TypeExpireDIDs ends DIDs whose lifetime is over, TypeResurrectDIDs brings them back, TypeForgetExpired makes that impossible, and
+	// TypeIndexLifetimes finds the lifetimes of before there was an index.
+	TypeExpireDIDs     Type = 55
+	TypeResurrectDIDs  Type = 56
+	TypeForgetExpired  Type = 57
+	TypeIndexLifetimes Type = 58
 
 	TypeAddReplicas         Type = 70
 	TypeUpdateReplicaStates Type = 71
@@ -164,6 +170,10 @@ var types = [...]typeRow{
 	{TypeDetachDIDs, "DetachDIDs", 0},
 	{TypeSetDIDStatus, "SetDIDStatus", 0},
 	{TypeSetMetadata, "SetMetadata", 0},
+	{TypeExpireDIDs, "ExpireDIDs", 1},
+	{TypeResurrectDIDs, "ResurrectDIDs", 1},
+	{TypeForgetExpired, "ForgetExpired", 1},
+	{TypeIndexLifetimes, "IndexLifetimes", 1},
 	{TypeAddReplicas, "AddReplicas", 0},
 	{TypeUpdateReplicaStates, "UpdateReplicaStates", 0},
 	{TypeDeleteReplicas, "DeleteReplicas", 0},

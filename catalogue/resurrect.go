@@ -1,0 +1,341 @@
+package catalogue
+
+import (
+	"fmt"
+
+	"dapple/command"
+)
+
+// ResurrectDIDs brings back collections that have ended not longer ago than the window, all or none: as they were, with their metadata
+// but for the lifetime, with what was in them and in what they were, as far as that still exists. A DID whose lifetime is over and that is
+// still there just loses the lifetime. A large one comes back by several commands, of which ExpireDIDs are those that follow. The
+// payload of the answer is a command.ExpiredDIDs.
+func ResurrectDIDs(tx Tx, at Stamp, c *command.ResurrectDIDs) ([]byte, error) {
+	if err := Authorize(tx, at.Issuer, ActionResurrect); err != nil {
+		return nil, err
+	}
+	homes, err := keepsHomes(tx)
+	if err != nil {
+		return nil, err
+	}
+	window, err := resurrectWindow(tx)
+	if err != nil {
+		return nil, err
+	}
+	w := &didWork{tx: tx, at: at, homes: homes, left: max(int(c.Limit), 1)}
+	for _, n := range c.Dids {
+		if err := w.checkReturn(n, window); err != nil {
+			return nil, err
+		}
+	}
+	named, err := w.named(c.Dids)
+	if err != nil {
+		return nil, err
+	}
+	for _, ref := range named {
+		if err := w.beginReturn(ref); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.each(named, w.goOn); err != nil {
+		return nil, err
+	}
+	return w.answer(named)
+}
+
+// checkReturn refuses a DID that cannot be brought back.
+func (w *didWork) checkReturn(n *command.DIDName, window int64) error {
+	missing := Errorf(command.CodeDIDNotFound, "Deleted Data identifier '%s:%s' not found", n.GetScope(), n.GetName())
+	id, found, err := findScopeID(w.tx, n.GetScope())
+	if err != nil {
+		return err
+	}
+	if !found {
+		return missing
+	}
+	ref := didRef{id, n.GetName()}
+	e, kept, err := loadEnding(w.tx, ref)
+	if err != nil || kept && e.phase != phaseEnded {
+		return err
+	}
+	d, exists, err := loadDID(w.tx, ref)
+	if err != nil {
+		return err
+	}
+	if exists {
+		over, err := hasEnded(w.tx, ref, d, w.at.Time)
+		switch {
+		case err != nil || over:
+			return err
+		case kept:
+			return didExists(n.GetScope(), n.GetName(), d)
+		}
+		return missing
+	}
+	if !kept || e.at <= w.at.Time-window {
+		return missing
+	}
+	return nil
+}
+
+// beginReturn begins to bring back a DID that checkReturn has let pass.
+func (w *didWork) beginReturn(ref didRef) error {
+	e, kept, err := loadEnding(w.tx, ref)
+	if err != nil {
+		return err
+	}
+	d, exists, err := loadDID(w.tx, ref)
+	if err != nil {
+		return err
+	}
+	if exists {
+		if kept && e.phase == phaseRemoving {
+			putPhase(w.tx, ref, phaseReturning)
+		}
+		return w.takeLifetime(ref, d)
+	}
+	if !kept || e.phase != phaseEnded {
+		return fmt.Errorf("%w: %d:%s has not ended", ErrRecord, ref.scope, ref.name)
+	}
+	w.tx.Delete(endedAtKey(e.at, ref))
+	putPhase(w.tx, ref, phaseReturning)
+	d = e.did
+	d.hidden, d.Updated = true, w.at.Time
+	d.Revision = w.tx.Note(w.at, didAdded(ref, d))
+	if !d.Open {
+		d.Revision = w.tx.Note(w.at, Change{Kind: ChangeDIDChanged, ref: ref, Old: statusText(true), New: statusText(false)})
+	}
+	if err := putMetadata(w.tx, w.at, ref, d, e.meta); err != nil {
+		return err
+	}
+	putDID(w.tx, ref, d)
+	return nil
+}
+
+// takeLifetime takes the lifetime of a DID away.
+func (w *didWork) takeLifetime(ref didRef, d *DID) error {
+	meta, err := loadMetadata(w.tx, ref, d)
+	if err != nil {
+		return err
+	}
+	if _, found, err := endIn(meta); err != nil || !found {
+		return err
+	}
+	if err := putMetadata(w.tx, w.at, ref, d, []MetadataEntry{{Key: MetaExpiredAt}}); err != nil {
+		return err
+	}
+	putDID(w.tx, ref, d)
+	return nil
+}
+
+// restore goes on to bring a collection back.
+func (w *didWork) restore(ref didRef, d *DID) error {
+	if d.hidden {
+		whole, err := w.restoreChildren(ref, d)
+		if err != nil {
+			return err
+		}
+		d.hidden = !whole
+	}
+	if !d.hidden {
+		whole, err := w.restoreParents(ref, d)
+		if err != nil {
+			return err
+		}
+		if whole {
+			w.tx.Delete(endedKey(ref))
+			w.tx.Delete(endingKey(ref))
+		}
+	}
+	putDID(w.tx, ref, d)
+	return nil
+}
+
+// restoreChildren attaches to a hidden collection what was in it, and reports whether that is all. It is in no collection, so that no circle
+// can come of it.
+func (w *didWork) restoreChildren(ref didRef, d *DID) (whole bool, err error) {
+	rows, err := keptRows(w.tx, endedChildrenPrefix(ref), w.left)
+	if err != nil {
+		return false, err
+	}
+	whole = w.left > len(rows)
+	var events int64
+	for _, row := range rows {
+		w.left--
+		w.tx.Delete(endedChildKey(ref, row.other))
+		child, found, err := loadDID(w.tx, row.other)
+		if err != nil {
+			return false, err
+		}
+		if !found || child.hidden {
+			// What was in it has ended too: the attachment waits there.
+			if err := w.hand(row, endedParentKey(row.other, ref), row.a.child); err != nil {
+				return false, err
+			}
+			continue
+		}
+		attached, err := w.attach(ref, d, row.other, child, row.a)
+		if err != nil {
+			return false, err
+		}
+		if !attached {
+			continue
+		}
+		putDID(w.tx, row.other, child)
+		n, err := fileEvents(w.tx, row.other, child)
+		if err != nil {
+			return false, err
+		}
+		events += n
+	}
+	return whole, addEvents(w.tx, w.at, ref, d, events)
+}
+
+// restoreParents attaches a collection to what it was in, and reports whether that is all. The caller stores the collection.
+func (w *didWork) restoreParents(ref didRef, d *DID) (whole bool, err error) {
+	rows, err := keptRows(w.tx, endedParentsPrefix(ref), w.left)
+	if err != nil {
+		return false, err
+	}
+	whole = w.left > len(rows)
+	for _, row := range rows {
+		w.left--
+		w.tx.Delete(endedParentKey(ref, row.other))
+		parent, found, err := loadDID(w.tx, row.other)
+		if err != nil {
+			return false, err
+		}
+		if !found || parent.hidden {
+			if err := w.hand(row, endedChildKey(row.other, ref), TypeContainer); err != nil {
+				return false, err
+			}
+			continue
+		}
+		circle, err := w.isAbove(ref, row.other, parent)
+		if err != nil {
+			return false, err
+		}
+		if circle {
+			continue
+		}
+		attached, err := w.attach(row.other, parent, ref, d, row.a)
+		if err != nil {
+			return false, err
+		}
+		if attached {
+			putDID(w.tx, row.other, parent)
+		}
+	}
+	return whole, nil
+}
+
+// hand gives the attachment of a row to its other end, which was of that type, where that is kept and may come back.
+func (w *didWork) hand(row keptRow, key []byte, t DIDType) error {
+	if t == TypeFile {
+		return nil // a file that is gone does not come back
+	}
+	comes, err := comesBack(w.tx, row.other, t)
+	if err == nil && comes {
+		w.tx.Put(key, appendAttachment(nil, row.a))
+	}
+	return err
+}
+
+// attach attaches a DID as it was, where the two still fit; the caller stores both.
+func (w *didWork) attach(parent didRef, p *DID, child didRef, d *DID, a attachment) (attached bool, err error) {
+	if d.Type != a.child || p.Type != parentType(d.Type) || d.Type == TypeFile && d.Bytes > MaxFileBytes-min(p.Size, MaxFileBytes) {
+		return false, nil
+	}
+	key := attachmentKey(parent, child)
+	if _, there, err := w.tx.Get(key); err != nil || there {
+		return false, err
+	}
+	w.tx.Put(key, appendAttachment(nil, a))
+	putParent(w.tx, w.homes, child, d, parent)
+	p.Revision, p.Updated = w.tx.Note(w.at, edgeChange(ChangeAttachmentAdded, parent, child, d.Type)), w.at.Time
+	p.countChild(d)
+	return true, nil
+}
+
+// isAbove reports whether a collection is another one, whose record is given, or above it.
+func (w *didWork) isAbove(ref, below didRef, d *DID) (bool, error) {
+	if ref == below {
+		return true, nil
+	}
+	found := false
+	_, err := above(below, nil, func(child didRef, visit func(didRef) (bool, error)) error {
+		record := d
+		if child != below {
+			var err error
+			if record, err = mustLoadDID(w.tx, child); err != nil {
+				return err
+			}
+		}
+		return scanParents(w.tx, child, record, func(parent didRef) (bool, error) {
+			if parent == ref {
+				found = true
+				return false, nil
+			}
+			return visit(parent)
+		})
+	})
+	return found, err
+}
+
+// ForgetExpired forgets collections that have ended longer ago than the window: they cannot be brought back any more. Nobody but the
+// cluster itself proposes it.
+func ForgetExpired(tx Tx, at Stamp, c *command.ForgetExpired) ([]byte, error) {
+	if err := onlyCluster(at, "forgets what has ended"); err != nil {
+		return nil, err
+	}
+	window, err := resurrectWindow(tx)
+	if err != nil {
+		return nil, err
+	}
+	old, err := firstTimes(tx, tableEndedAt, at.Time-window, int(c.Limit))
+	if err != nil {
+		return nil, err
+	}
+	w := &didWork{tx: tx, at: at, left: max(int(c.Limit), 1)}
+	return nil, w.each(old, func(ref didRef) error {
+		e, found, err := loadEnding(tx, ref)
+		if err == nil && !found {
+			err = ErrRecord
+		}
+		if err != nil {
+			return err
+		}
+		_, err = w.forget(ref, e)
+		w.left--
+		return err
+	})
+}
+
+// putForgotten makes what is left of a collection as old as can be: half of it must never come back, whatever becomes of the window.
+func (w *didWork) putForgotten(ref didRef, e *ending) {
+	w.tx.Delete(endedAtKey(e.at, ref))
+	e.at = 0
+	w.tx.Put(endedKey(ref), appendEnding(nil, e))
+	w.tx.Put(endedAtKey(e.at, ref), nil)
+}
+
+// forget deletes what is kept of a collection that has ended, as much as the command may, and reports whether that is all.
+func (w *didWork) forget(ref didRef, e *ending) (all bool, err error) {
+	for _, prefix := range [...][]byte{endedChildrenPrefix(ref), endedParentsPrefix(ref)} {
+		rows, err := keptRows(w.tx, prefix, w.left)
+		if err != nil {
+			return false, err
+		}
+		for _, row := range rows {
+			w.left--
+			w.tx.Delete(appendRef(prefix, row.other))
+		}
+		if w.left <= 0 {
+			w.putForgotten(ref, e)
+			return false, nil
+		}
+	}
+	w.tx.Delete(endedKey(ref))
+	w.tx.Delete(endedAtKey(e.at, ref))
+	return true, nil
+}

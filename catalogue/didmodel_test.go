@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -20,6 +21,14 @@ type didModel struct {
 	replicas map[[2]string]bool // file, RSE
 	edges    map[[2]string]bool // collection, child
 	packed   map[[2]string]bool // archive, file
+	ended    map[string]endedModel
+	kept     map[[2]string]string // collection, child -> which of the two keeps the attachment
+}
+
+// endedModel is what comes back of a collection beside its attachments.
+type endedModel struct {
+	kind         DIDType
+	closed, mono bool
 }
 
 const modelBytes = 10
@@ -27,7 +36,62 @@ const modelBytes = 10
 func (m *didModel) clone() *didModel {
 	return &didModel{
 		maps.Clone(m.kinds), maps.Clone(m.closed), maps.Clone(m.mono), maps.Clone(m.replicas), maps.Clone(m.edges), maps.Clone(m.packed),
+		maps.Clone(m.ended), maps.Clone(m.kept),
 	}
+}
+
+// end ends a collection, which keeps its attachments; it returns false where there is none.
+func (m *didModel) end(name string) bool {
+	kind, known := m.kinds[name]
+	if !known || kind == TypeFile {
+		return false
+	}
+	m.forget(name)
+	for e := range m.edges {
+		if e[0] == name || e[1] == name {
+			delete(m.edges, e)
+			m.kept[e] = name
+		}
+	}
+	m.ended[name] = endedModel{kind, m.closed[name], m.mono[name]}
+	delete(m.kinds, name)
+	delete(m.closed, name)
+	delete(m.mono, name)
+	return true
+}
+
+// forget forgets a collection that has ended.
+func (m *didModel) forget(name string) {
+	delete(m.ended, name)
+	maps.DeleteFunc(m.kept, func(_ [2]string, keeper string) bool { return keeper == name })
+}
+
+// resurrect brings a collection back that has ended; it returns false where there is none, or another one of that name.
+func (m *didModel) resurrect(name string) bool {
+	was, ended := m.ended[name]
+	if _, exists := m.kinds[name]; exists || !ended {
+		return false
+	}
+	m.kinds[name], m.closed[name], m.mono[name] = was.kind, was.closed, was.mono
+	for e, keeper := range m.kept {
+		if keeper != name {
+			continue
+		}
+		delete(m.kept, e)
+		other := e[0]
+		if other == name {
+			other = e[1]
+		}
+		if _, exists := m.kinds[other]; !exists {
+			if _, waits := m.ended[other]; waits {
+				m.kept[e] = other
+			}
+		} else if !under(m.edges, e[1], e[0]) && e[0] != e[1] {
+			m.edges[e] = true
+		}
+	}
+	delete(m.ended, name)
+	return true
 }
 
 // under returns whether a DID can be reached from another by edges.
@@ -223,9 +287,10 @@ func TestRandomCommandsAgainstModel(t *testing.T) {
 	all := slices.Concat(files, datasets, containers, late)
 	rapid.Check(t, func(rt *rapid.T) {
 		s := newDIDStore(t)
-		putSystemNumber(s.tx, systemSchema, rapid.SampledFrom([]uint64{SchemaVersion, homeSchema - 1}).Draw(rt, "schema"))
+		putVersions(s.tx, rapid.SampledFrom([]uint64{SchemaVersion, homeSchema - 1}).Draw(rt, "schema"), rapid.Uint64Range(0, NewestFeatureLevel).Draw(rt, "level"))
 		m := &didModel{
 			map[string]DIDType{}, map[string]bool{}, map[string]bool{}, map[[2]string]bool{}, map[[2]string]bool{}, map[[2]string]bool{},
+			map[string]endedModel{}, map[[2]string]string{},
 		}
 		s.files("f0", "f1", "a.zip")
 		m.register("ONE", []string{"f0", "f1", "a.zip"})
@@ -359,6 +424,28 @@ func TestRandomCommandsAgainstModel(t *testing.T) {
 					return didTry(s, "root", SetDIDStatus, &command.SetDIDStatus{Scope: "s", Name: name, Open: open})
 				})
 			},
+			"end": func(*rapid.T) {
+				name, limit := rapid.SampledFrom(slices.Concat(datasets, containers, late)).Draw(rt, "name"), rapid.Uint32Range(1, 4).Draw(rt, "limit")
+				run(func(m *didModel) bool { return m.end(name) }, func() error { return s.endModelled(name, limit) })
+			},
+			"resurrect": func(*rapid.T) {
+				name, limit := rapid.SampledFrom(slices.Concat(datasets, containers, late)).Draw(rt, "name"), rapid.Uint32Range(1, 4).Draw(rt, "limit")
+				if ended := slices.Sorted(maps.Keys(m.ended)); len(ended) > 0 {
+					name = rapid.SampledFrom(ended).Draw(rt, "ended")
+				}
+				run(func(m *didModel) bool { return m.resurrect(name) }, func() error {
+					err := didTry(s, "root", ResurrectDIDs, &command.ResurrectDIDs{Limit: limit, Dids: namesOf(name)})
+					return errors.Join(err, s.finishWork(limit))
+				})
+			},
+			"forget": func(*rapid.T) {
+				run(func(m *didModel) bool {
+					for name := range m.ended {
+						m.forget(name)
+					}
+					return true
+				}, func() error { return s.forgetAll(rapid.Uint32Range(1, 4).Draw(rt, "limit")) })
+			},
 			"metadata": func(*rapid.T) {
 				name, recursive := rapid.SampledFrom(all).Draw(rt, "name"), rapid.Bool().Draw(rt, "recursive")
 				key, value := metaEvents, rapid.SampledFrom([]string{`5`, `7`, `null`}).Draw(rt, "value") // whose sums the invariants recount
@@ -372,4 +459,58 @@ func TestRandomCommandsAgainstModel(t *testing.T) {
 		require.NoError(rt, CheckInvariants(s.tx))
 		requireReplay(rt, s.tx)
 	})
+}
+
+// endModelled ends a collection by as many commands as it takes.
+func (s *didStore) endModelled(name string, limit uint32) error {
+	if d, err := GetDID(s.tx, "s", name); err == nil && d.Type == TypeFile {
+		return Errorf(command.CodeUnsupportedOperation, "%s is a file", name)
+	}
+	if err := didTry(s, "root", SetMetadata, lifetimeOf(name, "-1")); err != nil {
+		return err
+	}
+	for {
+		if _, err := GetDID(s.tx, "s", name); err != nil {
+			return s.finishWork(limit)
+		}
+		if err := didTry(s, "", ExpireDIDs, &command.ExpireDIDs{Limit: limit, Dids: namesOf(name)}); err != nil {
+			return err
+		}
+	}
+}
+
+// finishWork goes on with what has been begun until it is done; the catalogue is sound after each command.
+func (s *didStore) finishWork(limit uint32) error {
+	for {
+		if err := CheckInvariants(s.tx); err != nil {
+			return err
+		}
+		hiding, err := findHiding(s.tx)
+		if err != nil || !hiding.any {
+			return err
+		}
+		if err := didTry(s, "", ExpireDIDs, &command.ExpireDIDs{Limit: limit}); err != nil {
+			return err
+		}
+	}
+}
+
+// forgetAll forgets all that has ended.
+func (s *didStore) forgetAll(limit uint32) error {
+	window := func(value string) *command.SetSetting {
+		return &command.SetSetting{Setting: &command.Setting{Name: SettingResurrectWindow, Value: value}}
+	}
+	if err := didTry(s, "root", SetSetting, window("0s")); err != nil {
+		return err
+	}
+	for {
+		left := 0
+		err := s.tx.Scan([]byte{tableEnded}, []byte{tableEnded + 1}, func(_, _ []byte) (bool, error) { left++; return true, nil })
+		if err != nil || left == 0 {
+			return errors.Join(err, didTry(s, "root", SetSetting, window("")))
+		}
+		if err := didTry(s, "", ForgetExpired, &command.ForgetExpired{Limit: limit}); err != nil {
+			return err
+		}
+	}
 }

@@ -45,6 +45,7 @@ func (s *Server) setSession(c *gin.Context, index uint64) {
 	if !formed {
 		return
 	}
+	c.Writer.Header().Del("Set-Cookie") // an earlier index of the same request
 	http.SetCookie(c.Writer, &http.Cookie{
 		Name: sessionCookie, Value: hex.EncodeToString(id[:]) + ":" + strconv.FormatUint(index, 10),
 		Path: "/", HttpOnly: true, Secure: c.Request.TLS != nil, SameSite: http.SameSiteLaxMode,

@@ -17,6 +17,7 @@ func (s *Server) didRoutes() []route {
 		{method: post, path: "/dids/bulkfiles", handler: s.listFilesOfMany, access: reading},
 		{method: post, path: "/dids/bulkmeta", handler: s.getMetadataOfMany, access: reading},
 		{method: post, path: "/dids/bulkdidsmeta", handler: s.setMetadataOfMany},
+		{method: post, path: "/dids/resurrect", handler: s.resurrect},
 		{method: get, path: "/dids/:scope", handler: s.listScope},
 		{method: get, path: "/dids/new", handler: s.listNewDIDs},
 		{method: get, path: "/dids/:guid/guid", handler: s.listParentsByGUID},
@@ -33,6 +34,7 @@ func (s *Server) didRoutes() []route {
 		{method: get, path: "/dids/:scope/*name/parents", handler: s.listParents},
 		{method: get, path: "/dids/:scope/*name/meta", handler: s.getMetadata},
 		{method: post, path: "/dids/:scope/*name/meta", handler: s.setMetadata},
+		{method: put, path: "/dids/:scope/*name/meta", handler: s.setMetadata},
 		{method: remove, path: "/dids/:scope/*name/meta", handler: s.deleteMetadata},
 		{method: post, path: "/dids/:scope/*name/meta/:key", handler: s.setMetadataKey},
 		{method: get, path: "/dids/:scope/*name/rules", handler: s.listNoRules},
@@ -128,6 +130,7 @@ func (s *Server) addDID(c *gin.Context) {
 		return
 	}
 	if _, ok := s.propose(c, command.TypeAddDIDs, &command.AddDIDs{Dids: []*command.NewCollection{n}}); ok {
+		s.endNew(c, n)
 		s.created(c)
 	}
 }
@@ -151,6 +154,7 @@ func (s *Server) addDIDs(c *gin.Context) {
 		return
 	}
 	if _, ok := s.propose(c, command.TypeAddDIDs, add); ok {
+		s.endNew(c, add.Dids...)
 		s.created(c)
 	}
 }

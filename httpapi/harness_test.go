@@ -177,9 +177,15 @@ func (fakeTokens) authenticate(c *gin.Context) (*principal, error) {
 // command applies a command in the name of root and requires that it takes effect.
 func (ts *testServer) command(t command.Type, message proto.Message) {
 	ts.t.Helper()
+	ts.commandAs(catalogue.RootAccount, t, message)
+}
+
+// commandAs applies a command in an account's name, "" for the cluster's.
+func (ts *testServer) commandAs(issuer string, t command.Type, message proto.Message) {
+	ts.t.Helper()
 	payload, err := proto.Marshal(message)
 	require.NoError(ts.t, err)
-	result, err := ts.store.Propose(ts.t.Context(), t, catalogue.RootAccount, payload)
+	result, err := ts.store.Propose(ts.t.Context(), t, issuer, payload)
 	require.NoError(ts.t, err)
 	require.Equal(ts.t, command.CodeOK, result.Code, result.Message)
 }

@@ -138,7 +138,7 @@ func (s *Server) getMetadata(c *gin.Context) {
 	s.readJSON(c, func(v View) (any, error) { return plugin.read(v, scope, name) })
 }
 
-// setMetadata answers POST /dids/<scope>/<name>/meta.
+// setMetadata answers POST and PUT /dids/<scope>/<name>/meta.
 func (s *Server) setMetadata(c *gin.Context) {
 	body, ok := s.decodeObject(c)
 	if !ok {
@@ -182,6 +182,7 @@ func (s *Server) proposeMetadata(c *gin.Context, body object, meta map[string]st
 		return
 	}
 	if _, ok := s.propose(c, command.TypeSetMetadata, change); ok {
+		s.endMetadata(c, change.Dids)
 		s.created(c)
 	}
 }
@@ -216,6 +217,7 @@ func (s *Server) setMetadataOfMany(c *gin.Context) {
 		return
 	}
 	if _, ok := s.propose(c, command.TypeSetMetadata, change); ok {
+		s.endMetadata(c, change.Dids)
 		s.created(c)
 	}
 }

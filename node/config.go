@@ -66,7 +66,7 @@ type Config struct {
 	LogBytes                                        int
 	SnapshotInterval                                time.Duration
 
-	// ExpiryInterval is how often the leader looks for temporary unavailability that has ended; 0 is 10 seconds.
+	// ExpiryInterval is how often the leader looks for temporary unavailability and for lifetimes of DIDs that have ended; 0 is 10 seconds.
 	ExpiryInterval time.Duration
 
 	// ChangesMaxAge and ChangesMaxBytes bound what is kept of the change feed; 0 is 168 hours and 256 MiB. ChangesTrimInterval is

@@ -91,6 +91,7 @@ func (n *Node) open(ctx context.Context, cfg Config) (err error) {
 	n.stop = stop
 	n.watch.Go(func() { n.watchCluster(watchCtx) })
 	n.watch.Go(func() { n.expire(watchCtx, cfg.ExpiryInterval) })
+	n.watch.Go(func() { n.endDIDs(watchCtx, cfg.ExpiryInterval) })
 	n.watch.Go(func() { n.raiseFeatures(watchCtx, featureInterval) })
 	keep := retention{cfg.ChangesMaxAge, uint64(cfg.ChangesMaxBytes)}
 	n.watch.Go(func() { n.trimChanges(watchCtx, cfg.ChangesTrimInterval, keep) })

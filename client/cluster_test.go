@@ -72,6 +72,27 @@ func TestCluster(t *testing.T) {
 	meta, err := c.Metadata(ctx, dataset)
 	require.NoError(t, err)
 	require.Equal(t, "p", meta["project"])
+	short := client.NewDID{
+		Scope: "user.joe", Name: "short", Type: "DATASET", Lifetime: time.Hour, Meta: map[string]any{"own": 1}, Children: []client.DIDName{a},
+	}
+	require.NoError(t, c.AddDIDs(ctx, []client.NewDID{short}))
+	ending := client.DIDName{Scope: short.Scope, Name: short.Name}
+	was, err := c.GetDID(ctx, ending)
+	require.NoError(t, err)
+	require.NotNil(t, was.ExpiredAt)
+	over := -time.Second
+	require.NoError(t, c.SetLifetime(ctx, ending, &over))
+	_, err = c.GetDID(ctx, ending)
+	require.ErrorIs(t, err, client.ErrNotFound)
+	require.NoError(t, c.Resurrect(ctx, []client.DIDName{ending}))
+	was, err = c.GetDID(ctx, ending)
+	require.NoError(t, err)
+	require.Nil(t, was.ExpiredAt)
+	children, err = all(c.ListContent(ctx, ending))
+	require.NoError(t, err)
+	require.Len(t, children, 1)
+	require.NoError(t, c.SetLifetime(ctx, ending, nil))
+	require.ErrorIs(t, c.Resurrect(ctx, []client.DIDName{ending}), client.ErrNotFound)
 	usage, err := all(c.RSEUsage(ctx, "ONE"))
 	require.NoError(t, err)
 	require.EqualValues(t, 3, *usage[0].Used)

@@ -2,8 +2,10 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"net/http"
+	"time"
 )
 
 // DIDName names a DID.
@@ -23,6 +25,58 @@ type DID struct {
 	Adler32 *string `json:"adler32"`
 	MD5     *string `json:"md5"`
 	Open    bool    `json:"open"`
+	// ExpiredAt is when a collection ends, as the API writes it; nil for never.
+	ExpiredAt *string `json:"expired_at"`
+}
+
+// NewDID is a dataset or container to be added.
+type NewDID struct {
+	Scope string
+	Name  string
+	Type  string // DATASET or CONTAINER
+	// Lifetime is how long it lives; 0 is for ever.
+	Lifetime  time.Duration
+	Monotonic bool
+	Meta      map[string]any
+	Children  []DIDName
+}
+
+// MarshalJSON writes it as the API reads it.
+func (n NewDID) MarshalJSON() ([]byte, error) {
+	type statuses struct {
+		Monotonic bool `json:"monotonic"`
+	}
+	return json.Marshal(struct {
+		Scope    string         `json:"scope"`
+		Name     string         `json:"name"`
+		Type     string         `json:"type"`
+		Lifetime float64        `json:"lifetime,omitempty"`
+		Statuses statuses       `json:"statuses"`
+		Meta     map[string]any `json:"meta,omitempty"`
+		DIDs     []DIDName      `json:"dids,omitempty"`
+	}{n.Scope, n.Name, n.Type, n.Lifetime.Seconds(), statuses{n.Monotonic}, n.Meta, n.Children})
+}
+
+// AddDIDs adds datasets and containers, all or none, in their order: a later one may hold an earlier one.
+func (c *Client) AddDIDs(ctx context.Context, dids []NewDID) error {
+	return c.write(ctx, http.MethodPost, path("dids"), dids)
+}
+
+// SetLifetime says how long a DID lives from now on; nil takes its end away. A collection whose lifetime is over, or negative, is removed
+// with its attachments; its files stay.
+func (c *Client) SetLifetime(ctx context.Context, did DIDName, lifetime *time.Duration) error {
+	var seconds *float64
+	if lifetime != nil {
+		s := lifetime.Seconds()
+		seconds = &s
+	}
+	return c.SetMetadata(ctx, did, map[string]any{"lifetime": seconds})
+}
+
+// Resurrect brings datasets and containers back that have ended, all or none, as they were but for the lifetime. The cluster's setting
+// resurrect-window says for how long that is possible.
+func (c *Client) Resurrect(ctx context.Context, dids []DIDName) error {
+	return c.write(ctx, http.MethodPost, path("dids", "resurrect"), dids)
 }
 
 // AddDID adds a DATASET or CONTAINER.

@@ -341,6 +341,25 @@ def DIDClient_set_metadata(s):
     assert s.c.get_metadata(s.scope, dataset)["project"] == "p2"
 
 
+def DIDClient_resurrect(s):
+    dataset, files = s.dataset(2)
+    did = {"scope": s.scope, "name": dataset}
+    s.c.set_metadata(s.scope, dataset, "own_key", "x")
+    s.c.set_metadata(s.scope, dataset, "lifetime", 86400)
+    assert s.c.get_did(s.scope, dataset)["expired_at"] is not None
+    s.c.set_metadata(s.scope, dataset, "lifetime", None)
+    assert s.c.get_did(s.scope, dataset)["expired_at"] is None
+    s.c.set_metadata(s.scope, dataset, "lifetime", -1)
+    with pytest.raises(rucio.DataIdentifierNotFound):
+        s.c.get_did(s.scope, dataset)
+    assert s.c.resurrect([did])
+    assert s.c.get_did(s.scope, dataset)["expired_at"] is None
+    assert names(s.c.list_content(s.scope, dataset)) == sorted(f["name"] for f in files)
+    assert s.c.get_metadata(s.scope, dataset, plugin="JSON")["own_key"] == "x"
+    with pytest.raises(rucio.DataIdentifierNotFound):
+        s.c.resurrect([did])
+
+
 def DIDClient_set_metadata_bulk(s):
     dataset, _ = s.dataset(0)
     assert s.c.set_metadata_bulk(s.scope, dataset, {"project": "p3", "run_number": 7})
@@ -697,7 +716,6 @@ RULES = "Dapple has no replication rules"
 LIMITS = "no account limits or usage: Dapple charges replicas to no account"
 UNSUPPORTED = {
     "DIDClient_create_did_sample": "not in the API that Dapple serves",
-    "DIDClient_resurrect": "a deleted DID is gone",
     "RSEClient_add_qos_policy": "QoS policies serve replication rules",
     "RSEClient_delete_qos_policy": "QoS policies serve replication rules",
     "RSEClient_list_qos_policies": "QoS policies serve replication rules",

@@ -60,6 +60,16 @@ def test_dids(run, site):
     assert two in run("rucio", "list-dids", f"{site.scope}:{two}")
 
 
+def test_erase(run, site):
+    dataset, _ = site.dataset(0)
+    did = f"{site.scope}:{dataset}"
+    for erase in (("did", "remove"), ("erase",)):
+        run("rucio", *erase, did)
+        assert site.c.get_did(site.scope, dataset)["expired_at"] is not None
+        run("rucio", *erase, "--undo", did)
+        assert site.c.get_did(site.scope, dataset)["expired_at"] is None
+
+
 def test_replicas(run, site):
     dataset, files = site.dataset(2)
     did = f"{site.scope}:{dataset}"

@@ -23,8 +23,11 @@ func endsAtOnce(meta map[string]string) bool {
 // endAtOnce has DIDs ended whose lifetime was over when the command before set it, and returns when nobody is told of them any more. What
 // fails is no error of the request, which has been carried out: the leader goes on with it soon.
 func (s *Server) endAtOnce(c *gin.Context, dids []*command.DIDName) {
-	if len(dids) > 0 && s.supported(command.TypeExpireDIDs) == nil {
-		s.finishWork(c, dids)
+	if len(dids) == 0 || s.supported(command.TypeExpireDIDs) != nil {
+		return
+	}
+	if err := s.finishWork(c, dids); err != nil {
+		s.log.Warn("DIDs could not be ended at once; the leader goes on with it", "error", err)
 	}
 }
 
@@ -50,26 +53,34 @@ func (s *Server) endNew(c *gin.Context, made ...*command.NewCollection) {
 	s.endAtOnce(c, dids)
 }
 
-// finishWork proposes in the name of the cluster until DIDs are gone for everybody, or all back, or the time for a write is over.
-func (s *Server) finishWork(c *gin.Context, dids []*command.DIDName) {
+// finishWork proposes in the name of the cluster until DIDs are gone for everybody, or all back, or the client has gone away. Each
+// command has the time of a write: to bring back a large dataset takes many of them.
+func (s *Server) finishWork(c *gin.Context, dids []*command.DIDName) error {
 	payload, err := proto.Marshal(&command.ExpireDIDs{Limit: workStep, Dids: dids})
 	if err != nil {
-		return // what cannot be encoded has been refused before
+		return err
 	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), s.limits.Write)
-	defer cancel()
 	for {
-		result, err := s.proposer.Propose(ctx, command.TypeExpireDIDs, "", payload)
-		if err != nil || result.Code != command.CodeOK {
-			s.log.Warn("DIDs could not be ended or brought back at once; the leader goes on with it", "code", result.Code, "error", err)
-			return
+		result, err := s.proposeOwn(c.Request.Context(), command.TypeExpireDIDs, payload)
+		if err != nil {
+			return err
 		}
 		s.setSession(c, result.Index)
+		if result.Code != command.CodeOK {
+			return refusalOf(result)
+		}
 		var done command.ExpiredDIDs
 		if err := proto.Unmarshal(result.Payload, &done); err != nil || done.Left == 0 {
-			return
+			return err
 		}
 	}
+}
+
+// proposeOwn proposes a command in the name of the cluster.
+func (s *Server) proposeOwn(ctx context.Context, t command.Type, payload []byte) (command.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.limits.Write)
+	defer cancel()
+	return s.proposer.Propose(ctx, t, "", payload)
 }
 
 // resurrect answers POST /dids/resurrect.
@@ -92,12 +103,13 @@ func (s *Server) resurrect(c *gin.Context) {
 		return
 	}
 	var begun command.ExpiredDIDs
-	if err := proto.Unmarshal(result.Payload, &begun); err != nil {
-		s.fail(c, err)
-		return
+	err := proto.Unmarshal(result.Payload, &begun)
+	if err == nil && begun.Left > 0 {
+		err = s.finishWork(c, back.Dids)
 	}
-	if begun.Left > 0 {
-		s.finishWork(c, back.Dids)
+	if err != nil {
+		s.fail(c, err) // the leader goes on with it, and to ask again does no harm
+		return
 	}
 	s.created(c)
 }

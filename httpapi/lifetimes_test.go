@@ -120,22 +120,29 @@ func TestResurrectRefusals(t *testing.T) {
 	ts.do("GET", "/dids/s/ds", "").want(t, 200, "")
 }
 
+// largeDataset makes a dataset of that many files in scope s.
+func (ts *testServer) largeDataset(name string, files int) {
+	ts.t.Helper()
+	add, names := &command.AddReplicas{Rse: "ONE"}, make([]string, files)
+	for i := range names {
+		file := fmt.Sprintf("large%04d", i)
+		add.Files = append(add.Files, &command.NewFile{Scope: "s", Name: file, Bytes: 1})
+		names[i] = `{"scope":"s","name":"` + file + `"}`
+	}
+	ts.command(command.TypeAddReplicas, add)
+	ts.do("POST", "/dids/s/"+name, `{"type":"DATASET","dids":[`+strings.Join(names, ",")+`]}`).want(ts.t, 201, "")
+}
+
 // A large dataset goes, and comes back, by several commands within one request.
 func TestLargeDatasetsEndWithinTheRequest(t *testing.T) {
 	ts := lifetimeServer(t)
-	add, names := &command.AddReplicas{Rse: "ONE"}, make([]string, 2*workStep+1)
-	for i := range names {
-		name := fmt.Sprintf("large%04d", i)
-		add.Files = append(add.Files, &command.NewFile{Scope: "s", Name: name, Bytes: 1})
-		names[i] = `{"scope":"s","name":"` + name + `"}`
-	}
-	ts.command(command.TypeAddReplicas, add)
-	ts.do("POST", "/dids/s/ds", `{"type":"DATASET","dids":[`+strings.Join(names, ",")+`]}`).want(t, 201, "")
+	const files = 2*workStep + 1
+	ts.largeDataset("ds", files)
 	ts.do("POST", "/dids/s/ds/meta/lifetime", `{"value": -1}`).want(t, 201, "")
 	ts.do("GET", "/dids/s/ds", "").want(t, 404, "DataIdentifierNotFound")
 	ts.do("POST", "/dids/s/ds", `{"type":"DATASET"}`).want(t, 409, "DataIdentifierAlreadyExists")
 	ts.do("POST", "/dids/resurrect", `[{"scope":"s","name":"ds"}]`).want(t, 201, "")
-	require.Len(t, ts.do("GET", "/dids/s/ds/dids", "").want(t, 200, "").lines(t), len(names))
+	require.Len(t, ts.do("GET", "/dids/s/ds/dids", "").want(t, 200, "").lines(t), files)
 }
 
 // Without a leader for what follows, the lifetime is set all the same.
@@ -145,6 +152,20 @@ func TestLifetimesWhoseEndCannotBeProposed(t *testing.T) {
 	ts.proposer = withoutOne{ts.store, command.TypeExpireDIDs}
 	ts.do("POST", "/dids/s/ds/meta/lifetime", `{"value": -1}`).want(t, 201, "")
 	require.Contains(t, ts.logs.String(), "the leader goes on with it")
+}
+
+// A large dataset whose return breaks off in the middle is not said to be back; asking again finishes it.
+func TestReturnsThatBreakOff(t *testing.T) {
+	ts := lifetimeServer(t)
+	ts.largeDataset("ds", 2*workStep)
+	ts.do("POST", "/dids/s/ds/meta/lifetime", `{"value": -1}`).want(t, 201, "")
+	whole := ts.proposer
+	ts.proposer = withoutOne{ts.store, command.TypeExpireDIDs}
+	ts.do("POST", "/dids/resurrect", `[{"scope":"s","name":"ds"}]`).want(t, 503, "ResourceTemporaryUnavailable")
+	ts.do("GET", "/dids/s/ds", "").want(t, 404, "DataIdentifierNotFound")
+	ts.proposer = whole
+	ts.do("POST", "/dids/resurrect", `[{"scope":"s","name":"ds"}]`).want(t, 201, "")
+	require.Len(t, ts.do("GET", "/dids/s/ds/dids", "").want(t, 200, "").lines(t), 2*workStep)
 }
 
 // withoutOne is a Proposer that does not get one kind of command through.
@@ -167,4 +188,3 @@ func TestLifetimesWaitForTheFeatureLevel(t *testing.T) {
 	ts.do("GET", "/dids/s/ds", "").want(t, 200, "")
 	ts.do("POST", "/dids/resurrect", `[{"scope":"s","name":"ds"}]`).want(t, 503, "ResourceTemporaryUnavailable")
 }
-

@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -93,4 +94,58 @@ func TestRandomCommandsWhileDIDsEnd(t *testing.T) {
 		require.NoError(rt, CheckInvariants(s.tx))
 		requireReplay(rt, s.tx)
 	})
+}
+
+// endModelled ends a collection by as many commands as it takes.
+func (s *didStore) endModelled(name string, limit uint32) error {
+	if d, err := GetDID(s.tx, "s", name); err == nil && d.Type == TypeFile {
+		return Errorf(command.CodeUnsupportedOperation, "%s is a file", name)
+	}
+	if err := didTry(s, "root", SetMetadata, lifetimeOf(name, "-1")); err != nil {
+		return err
+	}
+	for {
+		if _, err := GetDID(s.tx, "s", name); err != nil {
+			return s.finishWork(limit)
+		}
+		if err := didTry(s, "", ExpireDIDs, &command.ExpireDIDs{Limit: limit, Dids: namesOf(name)}); err != nil {
+			return err
+		}
+	}
+}
+
+// finishWork goes on with what has been begun until it is done; the catalogue is sound after each command.
+func (s *didStore) finishWork(limit uint32) error {
+	for {
+		if err := CheckInvariants(s.tx); err != nil {
+			return err
+		}
+		hiding, err := findHiding(s.tx)
+		if err != nil || !hiding.any {
+			return err
+		}
+		if err := didTry(s, "", ExpireDIDs, &command.ExpireDIDs{Limit: limit}); err != nil {
+			return err
+		}
+	}
+}
+
+// forgetAll forgets all that has ended.
+func (s *didStore) forgetAll(limit uint32) error {
+	window := func(value string) *command.SetSetting {
+		return &command.SetSetting{Setting: &command.Setting{Name: SettingResurrectWindow, Value: value}}
+	}
+	if err := didTry(s, "root", SetSetting, window("0s")); err != nil {
+		return err
+	}
+	for {
+		left := 0
+		err := s.tx.Scan([]byte{tableEnded}, []byte{tableEnded + 1}, func(_, _ []byte) (bool, error) { left++; return true, nil })
+		if err != nil || left == 0 {
+			return errors.Join(err, didTry(s, "root", SetSetting, window("")))
+		}
+		if err := didTry(s, "", ForgetExpired, &command.ForgetExpired{Limit: limit}); err != nil {
+			return err
+		}
+	}
 }

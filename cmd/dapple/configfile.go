@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -40,23 +41,28 @@ func (c configFile) BeforeResolve(ctx *kong.Context, trace *kong.Path) error {
 				return nil, nil
 			}
 		}
-		return flagValue(values[flag.Name]), nil
+		for _, key := range append([]string{flag.Name}, flag.Aliases...) {
+			if value, given := values[key]; given {
+				return flagValue(value), nil
+			}
+		}
+		return nil, nil
 	}))
 	return nil
 }
 
 // checkKeys refuses keys that are no flag of the command: a misspelt setting must not be passed over.
 func checkKeys(name string, values map[string]any, command *kong.Node) error {
-	var known []string
+	var known, all []string
 	for _, group := range command.AllFlags(false) {
 		for _, flag := range group {
 			known = append(known, flag.Name)
+			all = append(append(all, flag.Name), flag.Aliases...)
 		}
 	}
-	for key := range values {
-		if !slices.Contains(known, key) {
-			slices.Sort(known)
-			return fmt.Errorf("%s: unknown setting %q; the settings are %s", name, key, strings.Join(known, ", "))
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if !slices.Contains(all, key) {
+			return fmt.Errorf("%s: unknown setting %q; did you mean %q?", name, key, nearest(key, known))
 		}
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 
 // healthCmd asks a node whether it is ready. A container image without a shell checks its health with it.
 type healthCmd struct {
-	URL     string        `default:"http://127.0.0.1:8080" help:"The node's base URL."`
+	URL     string        `name:"url" default:"http://127.0.0.1:8080" help:"The node's base URL."`
 	Alive   bool          `help:"Ask only whether the process answers, not whether the node is ready."`
 	Timeout time.Duration `default:"2s" help:"How long to wait for the answer."`
 }

@@ -51,13 +51,9 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
 	var c cli
 	done := false
-	parser, err := kong.New(&c,
-		kong.Name("dapple"),
-		kong.Description("A replicated catalogue of file replicas that speaks Rucio's REST API."),
+	parser, err := newParser(&c,
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(status int) { done, code = true, status }),
-		kong.DefaultEnvars("DAPPLE"),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(&streams{out: stdout, err: stderr}),
 	)
@@ -68,6 +64,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	parsed, err := parser.Parse(args)
 	if done { // help was asked for and printed
 		return code
+	}
+	// A misspelt variable is the likelier cause where a required flag is missing, so it comes first.
+	if parsed == nil || parsed.Command() != "version" {
+		if unknown := checkEnvironment(parser.Model.Node, os.Environ()); unknown != nil {
+			err = unknown
+		}
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "dapple: %v\nRun \"dapple --help\" for the flags.\n", err)
@@ -82,6 +84,29 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		return exitFailure
 	}
 	return 0
+}
+
+// newParser returns the parser of the command line. Each flag has an environment variable and a key of the configuration
+// file; the help shows only the first variable of a flag, further ones are spellings of earlier versions.
+func newParser(c *cli, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(c, append([]kong.Option{
+		kong.Name("dapple"),
+		kong.Description("A replicated catalogue of file replicas that speaks Rucio's REST API."),
+		kong.DefaultEnvars("DAPPLE"),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.ValueFormatter(helpText),
+	}, options...)...)
+}
+
+// helpText is the help of a flag with its variable.
+func helpText(value *kong.Value) string {
+	if len(value.Tag.Envs) > 1 {
+		shown, tag := *value, *value.Tag
+		tag.Envs = tag.Envs[:1]
+		shown.Tag = &tag
+		value = &shown
+	}
+	return kong.DefaultHelpValueFormatter(value)
 }
 
 // streams are where commands print.

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
 
 	"dapple/internal/testcluster"
@@ -19,7 +18,7 @@ import (
 func parseServe(t *testing.T, args ...string) (*serveCmd, error) {
 	t.Helper()
 	var c cli
-	parser, err := kong.New(&c, kong.DefaultEnvars("DAPPLE"))
+	parser, err := newParser(&c)
 	require.NoError(t, err)
 	_, err = parser.Parse(append([]string{"serve"}, args...))
 	return &c.Serve, err

@@ -14,15 +14,20 @@ import (
 	"dapple/node"
 )
 
+// rootPasswordVariable holds the password of root's first identity. No flag stands for it: the flags of a process can be
+// seen by every user of the host.
+const rootPasswordVariable = "DAPPLE_ROOT_PASSWORD"
+
 // serveCmd is one node. Every flag is also an environment variable (DAPPLE_NODE_ID for --node-id) and a key of the
-// configuration file.
+// configuration file. Acronyms need a name of their own, since kong would take HTTPTLS for one word; aliases and the second
+// variable are spellings of earlier versions.
 type serveCmd struct {
 	Config configFile `help:"YAML file of settings, by the names of these flags." placeholder:"FILE" env:"DAPPLE_CONFIG"`
 
 	NodeID           string   `required:"" help:"The node's stable name in the cluster."`
 	DataDir          string   `required:"" help:"Folder of the node's log and state."`
-	HTTPAddr         string   `default:":8080" help:"Address that clients connect to."`
-	HTTPAdvertise    string   `help:"Base URL at which clients reach this node; by default from --http-addr and the host's name."`
+	HTTPAddr         string   `name:"http-addr" default:":8080" help:"Address that clients connect to."`
+	HTTPAdvertise    string   `name:"http-advertise" help:"Base URL at which clients reach this node; by default from --http-addr and the host's name."`
 	ClusterAddr      string   `default:":7080" help:"Address that other nodes connect to."`
 	ClusterAdvertise string   `help:"host:port at which other nodes reach this node; by default from --cluster-addr and the host's name."`
 	BootstrapExpect  int      `help:"Number of nodes that must have found each other before a new cluster is formed; 0 is all that --join names, with this one."`
@@ -31,19 +36,19 @@ type serveCmd struct {
 	RootUser         string `help:"User name of root's first identity, used when the cluster is formed. Its password is in the environment variable DAPPLE_ROOT_PASSWORD or in a file."`
 	RootPasswordFile string `help:"File with the password of root's first identity." placeholder:"FILE"`
 
-	ClusterTLSCert string `help:"Certificate of this node for traffic between nodes (PEM). With key and CA, nodes must prove who they are."`
-	ClusterTLSKey  string `help:"Key of the certificate (PEM)."`
-	ClusterTLSCA   string `help:"Certificates of the authorities that other nodes' certificates must come from (PEM)."`
+	ClusterTLSCert string `name:"cluster-tls-cert" help:"Certificate of this node for traffic between nodes (PEM). With key and CA, nodes must prove who they are."`
+	ClusterTLSKey  string `name:"cluster-tls-key" help:"Key of the certificate (PEM)."`
+	ClusterTLSCA   string `name:"cluster-tls-ca" aliases:"cluster-tlsca" env:"DAPPLE_CLUSTER_TLS_CA,DAPPLE_CLUSTER_TLSCA" help:"Certificates of the authorities that other nodes' certificates must come from (PEM)."`
 
-	HTTPTLSCert  string            `help:"Certificate chain for HTTPS (PEM). It is read again when it changes."`
-	HTTPTLSKey   string            `help:"Key of the certificate (PEM)."`
-	HTTPClientCA string            `help:"Authorities of the client certificates that may log in (PEM)."`
+	HTTPTLSCert  string            `name:"http-tls-cert" aliases:"httptls-cert" env:"DAPPLE_HTTP_TLS_CERT,DAPPLE_HTTPTLS_CERT" help:"Certificate chain for HTTPS (PEM). It is read again when it changes."`
+	HTTPTLSKey   string            `name:"http-tls-key" aliases:"httptls-key" env:"DAPPLE_HTTP_TLS_KEY,DAPPLE_HTTPTLS_KEY" help:"Key of the certificate (PEM)."`
+	HTTPClientCA string            `name:"http-client-ca" help:"Authorities of the client certificates that may log in (PEM)."`
 	TrustedProxy []string          `help:"Addresses or networks of proxies whose word is taken for a client's address and certificate." placeholder:"CIDR"`
 	CORSOrigins  []string          `name:"cors-origins" env:"DAPPLE_CORS_ORIGINS" help:"Origins whose pages may read answers in a browser; * is any." placeholder:"SCHEME://HOST"`
 	HTTP2        bool              `name:"http2" env:"DAPPLE_HTTP2" help:"Serve HTTP/2 over TLS too. Its names of headers are in lower case."`
-	OIDCIssuer   map[string]string `help:"Issuers whose OpenID Connect tokens are taken, each with the audience that they must have." placeholder:"URL=AUDIENCE"`
+	OIDCIssuer   map[string]string `name:"oidc-issuer" help:"Issuers whose OpenID Connect tokens are taken, each with the audience that they must have." placeholder:"URL=AUDIENCE"`
 
-	GeoIPDatabase string `name:"geoip-database" env:"DAPPLE_GEOIP_DATABASE" help:"File with the places of addresses (GeoLite2-City.mmdb): replicas are listed nearest to the client first." placeholder:"FILE"`
+	GeoIPDatabase string `name:"geoip-database" help:"File with the places of addresses (GeoLite2-City.mmdb): replicas are listed nearest to the client first." placeholder:"FILE"`
 
 	Tuning tuning `embed:""`
 
@@ -141,7 +146,7 @@ func (t *tuning) apply(cfg *node.Config) {
 // rootPassword reads the password from the environment or a file: never from a flag, which every user of the host can see.
 func rootPassword(file string) (string, error) {
 	if file == "" {
-		return os.Getenv("DAPPLE_ROOT_PASSWORD"), nil
+		return os.Getenv(rootPasswordVariable), nil
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {

@@ -108,7 +108,7 @@ func (p *process) start() {
 		"--join", strings.Join(p.join, ","), "--root-user", rootUser,
 	}, p.extra...)
 	p.cmd = exec.Command(binary, args...)
-	p.cmd.Env = append(os.Environ(), "DAPPLE_ROOT_PASSWORD="+rootPassword)
+	p.cmd.Env = testcluster.Environ("DAPPLE_ROOT_PASSWORD=" + rootPassword)
 	log, err := os.OpenFile(p.dir+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(p.t, err)
 	p.cmd.Stdout, p.cmd.Stderr = log, log

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
 	"dapple/command"
@@ -159,7 +160,7 @@ func (c *Config) addresses() []string {
 }
 
 // raftConfig is Raft's configuration for a server id.
-func (c *Config) raftConfig(id raft.ServerID) *raft.Config {
+func (c *Config) raftConfig(id raft.ServerID, logger hclog.Logger) *raft.Config {
 	r := raft.DefaultConfig()
 	r.LocalID = id
 	r.HeartbeatTimeout = c.Heartbeat
@@ -172,6 +173,6 @@ func (c *Config) raftConfig(id raft.ServerID) *raft.Config {
 	r.ShutdownOnRemove = false        // a removed node goes on answering reads until it is stopped
 	r.SnapshotInterval = c.SnapshotInterval
 	r.NoLegacyTelemetry = true
-	r.Logger = newRaftLogger(c.Logger)
+	r.Logger = logger
 	return r
 }

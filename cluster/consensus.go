@@ -16,6 +16,7 @@ import (
 // consensus is a running Raft with what belongs to it.
 type consensus struct {
 	raft     *raft.Raft
+	layer    *transport.RaftLayer
 	trans    *raft.NetworkTransport
 	id       raft.ServerID
 	pending  sync.WaitGroup // futures that Raft has not answered
@@ -67,9 +68,10 @@ func (n *Node) startRaft() error {
 		return err
 	}
 	id := raft.ServerID(n.serverID())
-	conf := n.cfg.raftConfig(id)
+	conf := n.cfg.raftConfig(id, newRaftLogger(n.cfg.Logger, n.raftLevel))
+	layer := n.transport.OpenRaft(string(id), n.cfg.ClusterAdvertise, n.lostConnection)
 	trans := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:  n.transport.OpenRaft(string(id), n.cfg.ClusterAdvertise),
+		Stream:  layer,
 		MaxPool: 3,
 		Timeout: n.cfg.RPCTimeout,
 		Logger:  conf.Logger,
@@ -84,7 +86,9 @@ func (n *Node) startRaft() error {
 		_ = trans.Close()
 		return fmt.Errorf("raft: %w", err)
 	}
-	n.consensus.Store(&consensus{raft: r, trans: trans, id: id, down: make(chan struct{})})
+	now := time.Now()
+	n.raftSince.Store(&now)
+	n.consensus.Store(&consensus{raft: r, layer: layer, trans: trans, id: id, down: make(chan struct{})})
 	return nil
 }
 
@@ -131,7 +135,7 @@ func (n *Node) bootstrap() error {
 	id := raft.ServerID(n.serverID())
 	_, trans := raft.NewInmemTransport(raft.ServerAddress(n.cfg.ClusterAdvertise))
 	servers := raft.Configuration{Servers: []raft.Server{{ID: id, Address: raft.ServerAddress(n.cfg.ClusterAdvertise), Suffrage: raft.Voter}}}
-	return raft.BootstrapCluster(n.cfg.raftConfig(id), n.store, n.store, n.cfg.Machine.Snapshots(), trans, servers)
+	return raft.BootstrapCluster(n.cfg.raftConfig(id, newRaftLogger(n.cfg.Logger, n.raftLevel)), n.store, n.store, n.cfg.Machine.Snapshots(), trans, servers)
 }
 
 // applyEntry starts an encoded entry on its way; outcome, which must be called, waits for it.
@@ -205,6 +209,7 @@ func (c *consensus) stop() error {
 	c.gate.Lock()
 	c.stopping = true
 	c.gate.Unlock()
+	c.layer.StopWaiting()
 	c.awaitAnswers()
 	err := c.raft.Shutdown().Error()
 	c.once.Do(func() { close(c.down) })

@@ -44,7 +44,7 @@ func (d *dispatcher) step() {
 	}
 	slots := d.remote
 	switch {
-	case v.leading && v.ready && v.open:
+	case v.leading && v.ready && v.open && !n.reach.cut.Load():
 		slots = d.local
 	case v.leading:
 		n.queue.relax()

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -28,6 +29,9 @@ func (n *Node) lead(epoch context.Context) {
 	if !n.startTerm(epoch) {
 		return
 	}
+	now := time.Now()
+	n.leadSince.Store(&now)
+	n.reach.resetHeartbeats()
 	n.mu.Lock()
 	n.polls = map[string]poll{}
 	n.mu.Unlock()
@@ -76,7 +80,11 @@ func (n *Node) applyUntil(epoch context.Context, c command.Command) bool {
 		r, err := n.applyDirect(c)
 		switch {
 		case err != nil:
-			n.log.Warn("a command of the cluster was not applied", "command", c.Type, "error", err)
+			level := slog.LevelWarn
+			if n.stopping.Load() || n.majorityLeft() {
+				level = slog.LevelInfo
+			}
+			n.log.Log(epoch, level, "a command of the cluster was not applied", "command", c.Type, "error", err)
 			n.sleep(jitter(50*time.Millisecond), epoch.Done())
 		case r.Code == command.CodeOK, r.Code == command.CodeDuplicateGenesis:
 			return true
@@ -100,9 +108,9 @@ func (n *Node) pollMembers(epoch context.Context) (learners []raft.Server) {
 			learners = append(learners, s)
 		}
 		asking.Go(func() {
-			var a pollMessage
-			code, err := n.ask(epoch, string(s.Address), methodPoll, nil, &a)
-			n.heard(string(s.ID), a, err == nil && code == command.CodeOK && a.ServerID == string(s.ID), commit)
+			a, ok := n.callPoll(epoch, s, askTime)
+			n.heard(string(s.ID), a, ok, commit)
+			n.warnMissing(s)
 		})
 	}
 	asking.Wait()

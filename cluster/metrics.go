@@ -79,6 +79,7 @@ func newGauges(n *Node) []prometheus.Collector {
 		gauge("raft", "first_index", "Log index of the first entry that is kept; those before it are in the state alone.", member(func(*consensus) float64 { return n.store.first() })),
 		gauge("raft", "applied_index", "Log index up to which the state machine has applied.", func(*consensus) float64 { return float64(n.cfg.Machine.AppliedIndex()) }),
 		gauge("raft", "last_contact_seconds", "Age of the leader's last word, 0 on the leader, -1 before the first.", member(func(*consensus) float64 { return n.contactSeconds() })),
+		gauge("cluster", "reachable_voters", "Voters that this node can reach, itself among them, while it leads or has no leader; -1 on a follower with a leader.", member(func(*consensus) float64 { return n.reachableVoters() })),
 		gauge("cluster", "queued_commands", "Commands taken in and not answered yet.", func(*consensus) float64 {
 			return float64(n.queue.all.load().commands)
 		}),

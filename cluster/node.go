@@ -39,6 +39,13 @@ type Node struct {
 	failed chan error
 	once   sync.Once // of failed
 
+	reach     *reach
+	stopping  atomic.Bool               // Shutdown has begun
+	leaving   atomic.Bool               // and the others are told
+	raftSince atomic.Pointer[time.Time] // when Raft was started
+	leadSince atomic.Pointer[time.Time] // when this node last began to lead
+	sawLeader atomic.Bool               // a leader has been known since the start
+
 	membership sync.Mutex // one change of the membership at a time
 	tuning     sync.Mutex // of the bounds of Raft's log; within membership where both are held
 
@@ -57,7 +64,7 @@ type Node struct {
 func Start(ctx context.Context, cfg Config) (*Node, error) {
 	cfg.setDefaults()
 	n := &Node{cfg: cfg, log: cfg.Logger, failed: make(chan error, 1), phase: "starting", polls: map[string]poll{}}
-	n.confirms, n.asks = newRounds(), newRounds()
+	n.confirms, n.asks, n.reach = newRounds(), newRounds(), newReach()
 	n.queue = newQueue(cfg.QueueCommands, cfg.QueueBytes)
 	n.metrics = newMetrics(n)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -133,6 +140,7 @@ func (n *Node) methods() map[byte]transport.Method {
 		methodStatus:    {Name: "status", Handle: n.handleStatus},
 		methodConfirm:   {Name: "confirm", Handle: n.handleConfirm},
 		methodReadIndex: {Name: "read_index", Handle: n.handleReadIndex},
+		methodNotice:    {Name: "notice", Handle: n.handleNotice},
 	}
 }
 
@@ -147,6 +155,9 @@ func (n *Node) live() {
 	n.setPhase("")
 	n.tasks.Go(n.watchRaft)
 	n.tasks.Go(n.watchHealth)
+	n.tasks.Go(n.watchReach)
+	n.tasks.Go(n.watchHeartbeats)
+	n.tasks.Go(func() { n.notify(n.ctx, false) })
 	n.tasks.Go(n.keepSession)
 	n.tasks.Go(n.announce)
 	n.tasks.Go(func() {
@@ -262,6 +273,9 @@ func (n *Node) watchRaft() {
 		if changed {
 			n.log.Info("leadership", "term", v.term, "leader", v.leaderID, "leading", v.leading)
 		}
+		if v.leaderID != "" {
+			n.sawLeader.Store(true)
+		}
 		if changed && v.leading {
 			n.tasks.Go(func() { n.lead(v.epoch) })
 		}
@@ -319,8 +333,8 @@ func (n *Node) tuneLog(r *raft.Raft) {
 	}
 }
 
-// Shutdown hands over the leadership where this node has it, and stops everything. It returns early, with what it waited
-// for, when ctx ends first.
+// Shutdown hands over the leadership where this node has it, tells the other members that it stops, and stops everything. It
+// returns early, with what it waited for, when ctx ends first.
 func (n *Node) Shutdown(ctx context.Context) error {
 	n.mu.Lock()
 	if n.stopped {
@@ -329,9 +343,12 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	}
 	n.stopped = true
 	n.mu.Unlock()
+	n.stopping.Store(true)
 	done := make(chan error, 1)
 	go func() {
 		n.handOver()
+		n.leaving.Store(true) // an answer to a poll would say that this node is back
+		n.notify(ctx, true)
 		n.cancel()
 		done <- n.closeParts()
 	}()
@@ -344,24 +361,38 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	}
 }
 
-// handOver lets another voter lead, so that writes go on at once.
+// HandOver begins a stop: it lets another voter lead where this node does. The node goes on as a follower until Shutdown: it
+// can still take commands, and so finish what it has begun.
+func (n *Node) HandOver() {
+	n.stopping.Store(true)
+	n.handOver()
+}
+
+// handOver lets another voter lead, so that writes go on at once: the one that answers and is furthest.
 func (n *Node) handOver() {
 	c := n.consensus.Load()
 	if c == nil || c.raft.State() != raft.Leader || n.ctx.Err() != nil {
 		return
 	}
-	voters := 0
-	for _, s := range c.raft.GetConfiguration().Configuration().Servers {
-		if s.Suffrage == raft.Voter {
-			voters++
+	var to raft.Server
+	var best poll
+	for _, s := range n.servers() {
+		id := string(s.ID)
+		if s.Suffrage != raft.Voter || id == n.serverID() || n.reach.isAway(id) {
+			continue
+		}
+		if p := n.polled(id); to.ID == "" || (p.ok && (!best.ok || p.applied > best.applied)) {
+			to, best = s, p
 		}
 	}
-	if voters < 2 {
+	if to.ID == "" {
+		return // nobody is left to lead
+	}
+	if err := c.raft.LeadershipTransferToServer(to.ID, to.Address).Error(); err != nil {
+		n.log.Warn("leadership was not handed over", "to", to.ID, "error", err)
 		return
 	}
-	if err := c.raft.LeadershipTransfer().Error(); err != nil {
-		n.log.Warn("leadership was not handed over", "error", err)
-	}
+	n.log.Info("leadership was handed over", "to", to.ID)
 }
 
 // closeParts stops what runs, in this order: Raft first, since calls and tasks may wait for its answers; the tasks; the port,

@@ -139,6 +139,16 @@ func (p *proposal) giveUp(why *Error, cause error) {
 	p.finish(command.Result{}, err)
 }
 
+// abandon ends the proposal because of why, which also ends all others that wait.
+func (p *proposal) abandon(why *Error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.copies > 0 {
+		why = &Error{Code: command.CodeUnknownOutcome, Message: "the command was sent and its outcome is not known", Err: why}
+	}
+	p.finish(command.Result{}, why)
+}
+
 // outcome returns what the finished proposal came to.
 func (p *proposal) outcome() (command.Result, *Error) {
 	p.mu.Lock()

@@ -44,6 +44,9 @@ func (n *Node) propose(ctx context.Context, t command.Type, issuer string, paylo
 	if phase := n.currentPhase(); phase != "" {
 		return command.Result{}, errorf(command.CodeNotReady, "this node is no member of a cluster yet: %s", phase)
 	}
+	if err := n.noQuorum(); err != nil {
+		return command.Result{}, err
+	}
 	if s := n.session.Load(); s != nil && s.full() {
 		return command.Result{}, errorf(command.CodeQueueFull, "an old command is unanswered")
 	}
@@ -71,10 +74,12 @@ func newProposal(ctx context.Context, c command.Command) *proposal {
 	return p
 }
 
-// await returns when p is finished, by an answer or by the end of ctx or of the node.
+// await returns when p is finished, by an answer, by the loss of the quorum, or by the end of ctx or of the node.
 func (n *Node) await(ctx context.Context, p *proposal) {
 	select {
 	case <-p.done:
+	case <-n.reach.enough().Done():
+		p.abandon(n.noLeader())
 	case <-ctx.Done():
 		p.giveUp(n.whyWaiting(), ctx.Err())
 	case <-n.ctx.Done():
@@ -95,7 +100,7 @@ func (n *Node) whyWaiting() *Error {
 	case v.leading && !v.open:
 		return errorf(command.CodeNotReady, "%s", n.formingMessage())
 	case !v.leading && v.leaderAddr == "":
-		return errorf(command.CodeNoLeader, "no leader was found in time")
+		return n.noLeader()
 	case n.session.Load() == nil:
 		return errorf(command.CodeNotReady, "this node has no session yet")
 	default:
@@ -196,6 +201,9 @@ func (n *Node) callPropose(ctx context.Context, v view, commands []command.Comma
 	if err != nil {
 		var lost *transport.CallError
 		sure = errors.As(err, &lost) && !lost.Sent
+		if v.epoch.Err() == nil {
+			n.reach.suspect()
+		}
 		return nil, sure, &Error{Code: command.CodeNotLeader, Message: "the leader cannot be reached", Err: err}
 	}
 	if code != command.CodeOK {

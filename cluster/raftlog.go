@@ -12,12 +12,13 @@ import (
 // raftLogger is hclog.Logger over slog, as far as Raft uses it.
 type raftLogger struct {
 	to      *slog.Logger
+	level   func(level slog.Level, message string, args []any) slog.Level // at which a message is logged
 	name    string
 	implied []any
 }
 
-func newRaftLogger(to *slog.Logger) hclog.Logger {
-	return &raftLogger{to: to.With("component", "raft"), name: "raft"}
+func newRaftLogger(to *slog.Logger, level func(level slog.Level, message string, args []any) slog.Level) hclog.Logger {
+	return &raftLogger{to: to.With("component", "raft"), level: level, name: "raft"}
 }
 
 func slogLevel(l hclog.Level) slog.Level {
@@ -37,7 +38,8 @@ func slogLevel(l hclog.Level) slog.Level {
 
 func (l *raftLogger) Log(level hclog.Level, msg string, args ...any) {
 	ctx := context.Background()
-	if !l.to.Enabled(ctx, slogLevel(level)) {
+	at := l.level(slogLevel(level), msg, args)
+	if !l.to.Enabled(ctx, at) {
 		return
 	}
 	for i, a := range args {
@@ -45,7 +47,7 @@ func (l *raftLogger) Log(level hclog.Level, msg string, args ...any) {
 			args[i] = f[len(f)-1] // the format is for hclog's own writer
 		}
 	}
-	l.to.Log(ctx, slogLevel(level), msg, args...)
+	l.to.Log(ctx, at, msg, args...)
 }
 
 func (l *raftLogger) enabled(level hclog.Level) bool {
@@ -69,12 +71,12 @@ func (l *raftLogger) Name() string       { return l.name }
 
 func (l *raftLogger) With(args ...any) hclog.Logger {
 	implied := append(append([]any(nil), l.implied...), args...)
-	return &raftLogger{to: l.to.With(args...), name: l.name, implied: implied}
+	return &raftLogger{to: l.to.With(args...), level: l.level, name: l.name, implied: implied}
 }
 
 func (l *raftLogger) Named(name string) hclog.Logger { return l.ResetNamed(l.name + "." + name) }
 func (l *raftLogger) ResetNamed(name string) hclog.Logger {
-	return &raftLogger{to: l.to, name: name, implied: l.implied}
+	return &raftLogger{to: l.to, level: l.level, name: name, implied: l.implied}
 }
 
 // SetLevel does nothing: slog's handler decides.

@@ -14,8 +14,14 @@ import (
 func (n *Node) ReadIndex(ctx context.Context) (uint64, error) {
 	ctx, cancel := n.bounded(ctx)
 	defer cancel()
+	ctx, cancel = context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(n.reach.enough(), cancel)()
 	for {
 		if err := n.mayRead(); err != nil {
+			return 0, err
+		}
+		if err := n.noQuorum(); err != nil {
 			return 0, err
 		}
 		v := n.views.get()
@@ -24,6 +30,9 @@ func (n *Node) ReadIndex(ctx context.Context) (uint64, error) {
 			return index, nil
 		}
 		if !n.awaitView(ctx, v, jitter(confirmPause)) {
+			if lost := n.noQuorum(); lost != nil {
+				err = lost
+			}
 			return 0, err
 		}
 	}
@@ -48,7 +57,7 @@ func (n *Node) readIndex(ctx context.Context, v view) (uint64, *Error) {
 	case v.leaderAddr != "":
 		return n.asks.join(ctx, n.ctx)
 	default:
-		return 0, errorf(command.CodeNoLeader, "there is no leader")
+		return 0, n.noLeader()
 	}
 }
 
@@ -77,6 +86,9 @@ func (n *Node) askLeader() (uint64, *Error) {
 	defer cancel()
 	code, body, err := n.transport.Call(ctx, v.leaderAddr, methodReadIndex, nil)
 	if err != nil {
+		if v.epoch.Err() == nil {
+			n.reach.suspect()
+		}
 		return 0, &Error{Code: command.CodeNotReady, Message: "the leader cannot be reached", Err: err}
 	}
 	if code != command.CodeOK {

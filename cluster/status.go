@@ -35,7 +35,7 @@ type Status struct {
 	Applied    uint64 `json:"applied_index"`
 	// LastContact is the age of the leader's last word in seconds, 0 on the leader, and negative where there was none.
 	LastContact float64 `json:"last_contact_seconds"`
-	// Members is as the leader sees them; without a leader, addresses and roles only.
+	// Members is as the leader sees them, without a leader as this node does.
 	Members []Member `json:"members"`
 }
 
@@ -51,6 +51,14 @@ type Member struct {
 	Reachable bool   `json:"reachable"`
 	// Features is the newest feature level that the member knows, 0 where it is not known.
 	Features uint64 `json:"features,omitempty"`
+	// UnreachableSince is since when calls to it have failed, zero where they have not.
+	UnreachableSince time.Time `json:"unreachable_since,omitzero"`
+}
+
+// Missing is a member that does not answer.
+type Missing struct {
+	Name  string    `json:"name"`
+	Since time.Time `json:"since"`
 }
 
 // Status returns the node's state. Where another node leads, the members are asked from it, within ctx and one second.
@@ -61,7 +69,11 @@ func (n *Node) Status(ctx context.Context) Status {
 		return s
 	}
 	var leaders Status
-	if code, err := n.ask(ctx, v.leaderAddr, methodStatus, nil, &leaders); err == nil && code == command.CodeOK {
+	code, err := n.ask(ctx, v.leaderAddr, methodStatus, nil, &leaders)
+	if err != nil && v.epoch.Err() == nil {
+		n.reach.suspect()
+	}
+	if err == nil && code == command.CodeOK {
 		s.Members = leaders.Members
 		if s.LeaderHTTP == "" {
 			s.LeaderHTTP = leaders.LeaderHTTP
@@ -137,6 +149,10 @@ func (n *Node) member(s raft.Server, v view, commit uint64) Member {
 	case v.leading:
 		p := n.polled(m.ID)
 		applied, reachable, m.Features = p.applied, p.ok, p.features
+		m.UnreachableSince = n.reach.peer(m.ID).failing
+	default:
+		p := n.reach.peer(m.ID)
+		applied, reachable, m.UnreachableSince = p.applied, p.answered, p.failing
 	}
 	m.Reachable = reachable
 	if reachable && commit > applied {
@@ -160,35 +176,54 @@ func (n *Node) LeaderHTTP() string {
 // Ready returns nil when the cluster takes writes and this node has applied what the leader had committed when it was asked.
 // Otherwise it says why not, for people, as an *Error.
 func (n *Node) Ready(ctx context.Context) error {
+	_, err := n.ReadyWithout(ctx)
+	return err
+}
+
+// ReadyWithout is Ready and also returns the members that the leader cannot reach.
+func (n *Node) ReadyWithout(ctx context.Context) ([]Missing, error) {
 	if err := n.gone(); err != nil {
-		return err
+		return nil, err
 	}
 	if phase := n.currentPhase(); phase != "" {
-		return errorf(command.CodeNotReady, "%s", phase)
+		return nil, errorf(command.CodeNotReady, "%s", phase)
 	}
 	v := n.views.get()
 	var c commitMessage
-	if v.leading {
+	switch {
+	case v.leading:
 		c = n.committed()
-	} else {
-		if v.leaderAddr == "" {
-			return errorf(command.CodeNoLeader, "there is no leader")
-		}
+	case v.leaderAddr == "" || n.noQuorum() != nil:
+		return nil, n.noLeader()
+	default:
 		code, err := n.ask(ctx, v.leaderAddr, methodCommit, nil, &c)
 		if err != nil {
-			return &Error{Code: command.CodeNotReady, Message: "the leader cannot be reached", Err: err}
+			if v.epoch.Err() == nil {
+				n.reach.suspect()
+			}
+			return nil, &Error{Code: command.CodeNotReady, Message: "the leader cannot be reached", Err: err}
 		}
 		if code != command.CodeOK {
-			return errorf(command.CodeNotReady, "the leader answers with %s", code)
+			return nil, errorf(command.CodeNotReady, "the leader answers with %s", code)
 		}
 	}
 	if c.NotReady != "" {
-		return errorf(command.CodeNotReady, "%s", c.NotReady)
+		return nil, errorf(command.CodeNotReady, "%s", c.NotReady)
 	}
 	if err := n.cfg.Machine.WaitApplied(ctx, c.Commit); err != nil {
-		return &Error{Code: command.CodeNotReady, Err: err, Message: "this node has not caught up with the leader"}
+		return nil, &Error{Code: command.CodeNotReady, Err: err, Message: "this node has not caught up with the leader"}
 	}
-	return nil
+	return c.Missing, nil
+}
+
+// missing returns the members that this leader cannot reach.
+func (n *Node) missing() (all []Missing) {
+	for _, s := range n.servers() {
+		if p := n.reach.peer(string(s.ID)); string(s.ID) != n.serverID() && !p.failing.IsZero() {
+			all = append(all, Missing{Name: nameOf(string(s.ID)), Since: p.failing})
+		}
+	}
+	return all
 }
 
 // committed is the leader's own answer to methodCommit.
@@ -203,7 +238,7 @@ func (n *Node) committed() commitMessage {
 	case !v.open:
 		return commitMessage{NotReady: n.formingMessage()}
 	}
-	return commitMessage{Commit: c.raft.CommitIndex()}
+	return commitMessage{Commit: c.raft.CommitIndex(), Missing: n.missing()}
 }
 
 func (n *Node) handleCommit(context.Context, []byte) (command.Code, []byte) {
@@ -211,7 +246,7 @@ func (n *Node) handleCommit(context.Context, []byte) (command.Code, []byte) {
 }
 
 func (n *Node) handlePoll(context.Context, []byte) (command.Code, []byte) {
-	if n.consensus.Load() == nil {
+	if n.consensus.Load() == nil || n.leaving.Load() {
 		return command.CodeNotReady, nil
 	}
 	return answer(pollMessage{ServerID: n.serverID(), Applied: n.cfg.Machine.AppliedIndex(), Features: n.cfg.Features})

@@ -336,9 +336,12 @@ func TestMetaRoundTrip(t *testing.T) {
 	require.Equal(t, m.Cluster, hex.EncodeToString(id[:]))
 }
 
+// asTheyAre leaves Raft's messages at their levels.
+func asTheyAre(level slog.Level, _ string, _ []any) slog.Level { return level }
+
 func TestRaftLogger(t *testing.T) {
 	var out bytes.Buffer
-	l := newRaftLogger(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelInfo}))).Named("net").With("peer", "b")
+	l := newRaftLogger(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelInfo})), asTheyAre).Named("net").With("peer", "b")
 	l.Debug("hidden")
 	l.Warn("shown", "error", errors.New("broken"), "servers", hclog.Fmt("%+v", []int{1}))
 	require.NotContains(t, out.String(), "hidden")

@@ -16,6 +16,7 @@ type view struct {
 	open       bool // and commands of the catalogue are taken: not while the cluster forms
 	leaderID   string
 	leaderAddr string
+	lastLeader string    // the last leader that was known, this one where there is one
 	heard      time.Time // when this node had last heard from a leader as the view was made; zero for never
 	// epoch ends when another leader or term is seen.
 	epoch context.Context
@@ -51,6 +52,9 @@ func (v *views) observe(ctx context.Context, term uint64, leading bool, id raft.
 	}
 	sameLead := l.leading && leading && l.term == term // only the leader's name came in
 	next := view{term: term, leading: leading, leaderID: string(id), leaderAddr: string(address), heard: heard}
+	if next.lastLeader = next.leaderID; next.leaderID == "" {
+		next.lastLeader = l.lastLeader
+	}
 	if sameLead {
 		next.ready, next.open, next.epoch = l.ready, l.open, l.epoch
 	} else {

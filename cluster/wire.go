@@ -10,15 +10,16 @@ import (
 
 // Numbers of the internal calls. They are only ever appended.
 const (
-	methodHello     = 1 // who are you, and have you a cluster
-	methodPledge    = 2 // let me form the cluster
-	methodJoin      = 3 // take me in, or know my address
-	methodPropose   = 4 // put these commands into the log
-	methodPoll      = 5 // how far are you
-	methodCommit    = 6 // what is committed
-	methodStatus    = 7 // what do you know of the members
-	methodConfirm   = 8 // what is your term
-	methodReadIndex = 9 // do you lead, and what is committed
+	methodHello     = 1  // who are you, and have you a cluster
+	methodPledge    = 2  // let me form the cluster
+	methodJoin      = 3  // take me in, or know my address
+	methodPropose   = 4  // put these commands into the log
+	methodPoll      = 5  // how far are you
+	methodCommit    = 6  // what is committed
+	methodStatus    = 7  // what do you know of the members
+	methodConfirm   = 8  // what is your term
+	methodReadIndex = 9  // do you lead, and what is committed
+	methodNotice    = 10 // I stop, or I have started
 )
 
 var errWire = errors.New("malformed internal call")
@@ -162,8 +163,16 @@ type pollMessage struct {
 	Features uint64 `json:"features,omitempty"`
 }
 
+// noticeMessage has an empty object for an answer.
+type noticeMessage struct {
+	ServerID string `json:"server_id"`
+	Stopping bool   `json:"stopping,omitempty"` // else: started
+}
+
 type commitMessage struct {
 	Commit uint64 `json:"commit"`
+	// Missing are the members that the leader cannot reach.
+	Missing []Missing `json:"missing,omitempty"`
 	// NotReady says why the cluster does not take writes yet.
 	NotReady string `json:"not_ready,omitempty"`
 }

@@ -346,6 +346,7 @@ func (v *memoryView) Close() {
 // fakeCluster is a cluster of one node.
 type fakeCluster struct {
 	notReady error
+	missing  []MissingMember
 	digests  sync.Map
 }
 
@@ -353,7 +354,7 @@ func (f *fakeCluster) Status(context.Context) ClusterStatus {
 	return ClusterStatus{NodeID: "n1", Role: "leader", Leader: &ClusterLeader{ID: "n1"}, Members: []Member{{ID: "n1", Name: "n1"}}}
 }
 
-func (f *fakeCluster) Ready(context.Context) error { return f.notReady }
+func (f *fakeCluster) Ready(context.Context) ([]MissingMember, error) { return f.missing, f.notReady }
 
 func (f *fakeCluster) Digest(ctx context.Context, index uint64) (string, error) {
 	if digest, ok := f.digests.Load(index); ok {

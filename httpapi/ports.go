@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"dapple/catalogue"
@@ -61,8 +62,9 @@ type Freshness interface {
 type Cluster interface {
 	// Status describes the cluster as this node sees it. It answers within the context's deadline.
 	Status(ctx context.Context) ClusterStatus
-	// Ready returns nil where the node can serve reads and knows a leader that takes writes; otherwise the reason.
-	Ready(ctx context.Context) error
+	// Ready returns nil where the node can serve reads and knows a leader that takes writes; otherwise the reason. Without an
+	// error it also returns the members that the leader cannot reach.
+	Ready(ctx context.Context) (missing []MissingMember, err error)
 	// Digest waits until this node has digested its state as of the entry at index and returns the digest.
 	Digest(ctx context.Context, index uint64) (digest string, err error)
 }
@@ -101,4 +103,21 @@ type Member struct {
 	Lag *uint64 `json:"lag,omitempty"`
 	// LastContact is the age of the last sign of life in seconds, where this node knows it.
 	LastContact *float64 `json:"last_contact_seconds,omitempty"`
+	// Reachable tells whether the leader reaches the member or, without a leader, whether this node does.
+	Reachable bool `json:"reachable"`
+	// UnreachableSince is since when it has not answered, UnreachableSeconds how long that is; both only where it does not.
+	UnreachableSince   string   `json:"unreachable_since,omitempty"`
+	UnreachableSeconds *float64 `json:"unreachable_seconds,omitempty"`
+}
+
+// MissingMember is a member that does not answer.
+type MissingMember struct {
+	Name  string
+	Since time.Time
+}
+
+// SetUnreachable says since when the member has not answered.
+func (m *Member) SetUnreachable(since time.Time) {
+	seconds := math.Round(time.Since(since).Seconds()*10) / 10
+	m.UnreachableSince, m.UnreachableSeconds = since.UTC().Format(timeLayout), &seconds
 }

@@ -59,6 +59,9 @@ func newTemplate(path string) *template {
 	t := &template{path: path, name: -1, routes: map[string]*route{}}
 	rest, rooted := strings.CutPrefix(path, "/")
 	t.segments = strings.Split(rest, "/")
+	if path == "/" {
+		return t
+	}
 	if !rooted || isVariable(t.segments[0]) || slices.Contains(t.segments, "") {
 		return nil
 	}
@@ -159,7 +162,7 @@ func (t *template) match(segments []string) (gin.Params, bool) {
 			got = strings.Join(segments[at-1:at+spare], "/")
 			at += spare
 		}
-		if !isVariable(want) {
+		if want == "" || !isVariable(want) { // empty is the root
 			continue
 		}
 		value, err := url.PathUnescape(got)

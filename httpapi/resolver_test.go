@@ -168,7 +168,7 @@ func TestMalformedTables(t *testing.T) {
 func TestTheTable(t *testing.T) {
 	ts := newTestServer(t, nil)
 	for _, row := range ts.routes() {
-		require.NotEqual(t, byte('/'), row.path[len(row.path)-1], row.path)
+		require.True(t, row.path == "/" || row.path[len(row.path)-1] != '/', row.path)
 		found, _, _ := ts.resolver.resolve(row.method, strings.NewReplacer(":", "x", "*", "y").Replace(row.path))
 		require.NotNil(t, found, row.path)
 	}

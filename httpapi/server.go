@@ -52,6 +52,7 @@ type Server struct {
 	buffers        streamBuffers
 	onceWindow     time.Duration
 	document       *apiDocument
+	landing        *landingPage
 	feeds          *feeds
 	guidTurns      chan struct{}
 	crossOrigin    *cors.Cors
@@ -101,6 +102,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.metricsPage = newMetricsPage(cfg.Registry)
 	if s.document, err = newAPIDocument(); err != nil {
+		return nil, fmt.Errorf("httpapi: %w", err)
+	}
+	if s.landing, err = newLandingPage(cfg.Node, cfg.Version); err != nil {
 		return nil, fmt.Errorf("httpapi: %w", err)
 	}
 	if s.resolver, err = newResolver(s.routes()); err != nil {

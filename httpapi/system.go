@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -17,6 +18,7 @@ import (
 // systemRoutes are the rows of the operator's endpoints.
 func (s *Server) systemRoutes() []route {
 	return []route{
+		{get, "/", s.showLanding, public},
 		{get, "/ping", s.ping, public},
 		{get, "/healthz", s.health, public},
 		{get, "/readyz", s.ready, public},
@@ -39,15 +41,20 @@ func (s *Server) health(c *gin.Context) {
 	s.write(c, http.StatusOK, "text/plain; charset=utf-8", []byte("ok\n"))
 }
 
-// ready answers 200 where this node can serve, otherwise 503 with the reason.
+// ready answers 200 where this node can serve, with a line for each member that does not answer, otherwise 503 with the reason.
 func (s *Server) ready(c *gin.Context) {
 	ctx, cancel := context.WithTimeout(c.Request.Context(), probeTime)
 	defer cancel()
-	if err := s.cluster.Ready(ctx); err != nil {
+	missing, err := s.cluster.Ready(ctx)
+	if err != nil {
 		s.fail(c, catalogue.Errorf(command.CodeNotReady, "not ready: %v", err))
 		return
 	}
-	s.write(c, http.StatusOK, "text/plain; charset=utf-8", []byte("ready\n"))
+	text := []byte("ready\n")
+	for _, m := range missing {
+		text = fmt.Appendf(text, "%s unreachable since %s (%s)\n", m.Name, m.Since.UTC().Format(timeLayout), time.Since(m.Since).Round(time.Second))
+	}
+	s.write(c, http.StatusOK, "text/plain; charset=utf-8", text)
 }
 
 func (s *Server) showMetrics(c *gin.Context) {

@@ -83,6 +83,9 @@ type Config struct {
 	// a test act as an earlier program.
 	FeatureLevel *uint64
 
+	// DrainTime is how long Close lets requests go on; 0 is 5 s.
+	DrainTime time.Duration
+
 	// Hook disturbs the network between nodes in tests.
 	Hook transport.Hook
 
@@ -110,6 +113,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.FeatureLevel == nil {
 		c.FeatureLevel = new(uint64(catalogue.NewestFeatureLevel))
 	}
+	c.DrainTime = orDefault(c.DrainTime, 5*time.Second)
 	c.ExpiryInterval = orDefault(c.ExpiryInterval, 10*time.Second)
 	c.ChangesMaxAge, c.ChangesMaxBytes = cmp.Or(c.ChangesMaxAge, 7*24*time.Hour), cmp.Or(c.ChangesMaxBytes, 256<<20)
 	c.ChangesTrimInterval = orDefault(c.ChangesTrimInterval, time.Minute)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -33,6 +34,8 @@ type Node struct {
 	watch   sync.WaitGroup
 	stop    context.CancelFunc
 
+	drainTime time.Duration
+
 	failOnce sync.Once
 	done     chan struct{}
 	err      error
@@ -48,7 +51,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{logger: cfg.Logger, newest: *cfg.FeatureLevel, done: make(chan struct{})}
+	n := &Node{logger: cfg.Logger, newest: *cfg.FeatureLevel, drainTime: cfg.DrainTime, done: make(chan struct{})}
 	if err := n.open(ctx, cfg); err != nil {
 		closeErr := n.Close(context.WithoutCancel(ctx))
 		return nil, fmt.Errorf("node %s: %w", cfg.NodeID, errors.Join(err, closeErr))
@@ -138,6 +141,18 @@ func (n *Node) serverConfig(cfg Config) (httpapi.Config, error) {
 	}, nil
 }
 
+// drain lets requests that are under way end, for at most the drain time, and cuts off the others.
+func (n *Node) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, n.drainTime)
+	defer cancel()
+	err := n.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		n.logger.Info("requests that did not end were cut off", "after", n.drainTime)
+		return nil
+	}
+	return err
+}
+
 // machineFailed is called by the state machine, once, when it stops for good.
 func (n *Node) machineFailed(err error) { n.fail(fmt.Errorf("%w: %w", ErrMachineFailed, err)) }
 
@@ -170,11 +185,15 @@ func (n *Node) Err() error {
 	}
 }
 
-// Close stops the node within ctx. It hands leadership over where the node leads.
+// Close stops the node within ctx. Where the node leads it hands the leadership over first: requests that are under way may
+// take as long as their clients like, and writes elsewhere must not wait for them.
 func (n *Node) Close(ctx context.Context) error {
 	var errs []error
+	if n.cluster != nil {
+		n.cluster.HandOver()
+	}
 	if n.server != nil {
-		errs = append(errs, n.server.Shutdown(ctx))
+		errs = append(errs, n.drain(ctx))
 	}
 	if n.stop != nil {
 		n.stop()

@@ -101,7 +101,14 @@ type operator struct {
 }
 
 // Ready implements httpapi.Cluster.
-func (o operator) Ready(ctx context.Context) error { return o.cluster.Ready(ctx) }
+func (o operator) Ready(ctx context.Context) ([]httpapi.MissingMember, error) {
+	missing, err := o.cluster.ReadyWithout(ctx)
+	all := make([]httpapi.MissingMember, len(missing))
+	for i, m := range missing {
+		all[i] = httpapi.MissingMember{Name: m.Name, Since: m.Since}
+	}
+	return all, err
+}
 
 // Digest implements httpapi.Cluster.
 func (o operator) Digest(ctx context.Context, index uint64) (string, error) {
@@ -120,9 +127,12 @@ func (o operator) Status(ctx context.Context) httpapi.ClusterStatus {
 		status.Leader = &httpapi.ClusterLeader{ID: s.LeaderID, HTTP: s.LeaderHTTP}
 	}
 	for i, m := range s.Members {
-		status.Members[i] = httpapi.Member{ID: m.ID, Name: m.Name, Address: m.Address, HTTP: m.HTTP, Role: m.Role}
+		status.Members[i] = httpapi.Member{ID: m.ID, Name: m.Name, Address: m.Address, HTTP: m.HTTP, Role: m.Role, Reachable: m.Reachable}
 		if m.Reachable {
 			status.Members[i].Lag = &s.Members[i].Lag
+		}
+		if !m.UnreachableSince.IsZero() {
+			status.Members[i].SetUnreachable(m.UnreachableSince)
 		}
 	}
 	return status

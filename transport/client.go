@@ -143,7 +143,8 @@ type idleConn struct {
 	since time.Time
 }
 
-// take returns the idle connection that was used last, closing those that were idle for too long; nil where there is none.
+// take returns the idle connection that was used last, closing those that were idle for too long or that the peer has closed;
+// nil where there is none.
 func (p *pool) take(limit time.Duration) net.Conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -151,13 +152,15 @@ func (p *pool) take(limit time.Duration) net.Conn {
 		_ = p.idle[0].Close()
 		p.idle = p.idle[1:]
 	}
-	n := len(p.idle)
-	if n == 0 {
-		return nil
+	for n := len(p.idle); n > 0; n-- {
+		c := p.idle[n-1].Conn
+		p.idle = p.idle[:n-1]
+		if isOpen(c) {
+			return c
+		}
+		_ = c.Close()
 	}
-	c := p.idle[n-1].Conn
-	p.idle = p.idle[:n-1]
-	return c
+	return nil
 }
 
 func (p *pool) release(c net.Conn, keep bool) {

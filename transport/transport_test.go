@@ -289,12 +289,12 @@ func TestHostileBytes(t *testing.T) {
 func TestRaftLayer(t *testing.T) {
 	a, b := open(t, Config{}, clusterA), open(t, Config{}, clusterA)
 	address := raft.ServerAddress(b.Addr().String())
-	from := a.OpenRaft("a@1", "a:1")
+	from := a.OpenRaft("a@1", "a:1", ignoreLoss)
 	var refusal *Refusal
 	_, err := from.Dial(RaftTarget("b@1", address), time.Second)
 	require.ErrorAs(t, err, &refusal, "b runs no Raft yet")
 
-	to := b.OpenRaft("b@2", string(address))
+	to := b.OpenRaft("b@2", string(address), ignoreLoss)
 	require.Equal(t, string(address), to.Addr().String())
 	_, err = from.Dial(RaftTarget("b@1", address), time.Second)
 	require.ErrorAs(t, err, &refusal, "another incarnation has the address")
@@ -322,7 +322,7 @@ func TestRaftLayer(t *testing.T) {
 	require.ErrorIs(t, err, net.ErrClosed)
 
 	other := open(t, Config{}, clusterB)
-	other.OpenRaft("b@2", "x")
+	other.OpenRaft("b@2", "x", ignoreLoss)
 	_, err = from.Dial(RaftTarget("b@2", raft.ServerAddress(other.Addr().String())), time.Second)
 	require.ErrorAs(t, err, &refusal)
 	require.Equal(t, command.CodeOtherCluster, refusal.Code)

@@ -219,6 +219,10 @@ type status struct {
 		ID   string `json:"id"`
 		Name string `json:"name"`
 		Role string `json:"role"`
+
+		Reachable          bool    `json:"reachable"`
+		UnreachableSince   string  `json:"unreachable_since"`
+		UnreachableSeconds float64 `json:"unreachable_seconds"`
 	} `json:"members"`
 }
 

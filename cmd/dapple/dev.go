@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,6 +17,9 @@ import (
 	"dapple/internal/version"
 	"dapple/node"
 )
+
+// devDrainTime is how long a development node lets requests go on when it is told to stop.
+const devDrainTime = 200 * time.Millisecond
 
 // devCmd runs a whole cluster on the loopback interface in one process.
 type devCmd struct {
@@ -80,10 +84,23 @@ func (d *devCmd) serve(ctx context.Context, s *streams, nodes []*node.Node) erro
 			}
 		}
 		fmt.Fprintln(s.out, "ready")
+		fmt.Fprint(s.out, d.nextSteps())
 		return nil
 	})
 	return group.Wait()
 }
+
+// nextSteps are three lines to go on with, of which the first two can be pasted into a shell.
+func (d *devCmd) nextSteps() string {
+	url := d.url(0)
+	return fmt.Sprintf("export AUTH=$(curl -s -o /dev/null -D - -H 'X-Rucio-Account: root' -H %s -H %s %s/auth/userpass"+
+		" | tr -d '\\r' | awk 'tolower($1) == \"x-rucio-auth-token:\" {print $2}')\n"+
+		"curl -H \"X-Rucio-Auth-Token: $AUTH\" %s/accounts/whoami\n"+
+		"docs: %s/\n", quoted("X-Rucio-Username: "+d.User), quoted("X-Rucio-Password: "+d.Password), url, url, url)
+}
+
+// quoted is a word of a shell.
+func quoted(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
 
 func (d *devCmd) dataDir() (dir string, cleanup func() error, err error) {
 	if d.DataDir != "" {
@@ -109,7 +126,7 @@ func (d *devCmd) nodeConfig(i int, dir string, logger *slog.Logger) node.Config 
 		HTTPAddr: at.http, HTTPAdvertise: d.url(i), HTTPListener: at.httpListener,
 		ClusterAddr: at.cluster, ClusterAdvertise: at.cluster, ClusterListener: at.clusterListener,
 		BootstrapExpect: d.Nodes, Join: join,
-		RootUser: d.User, RootPassword: d.Password,
+		RootUser: d.User, RootPassword: d.Password, DrainTime: devDrainTime,
 		Logger: logger.With("node", name), Version: version.String(),
 	}
 	d.Tuning.apply(&cfg)
@@ -165,13 +182,13 @@ func answers(ctx context.Context, url string, header http.Header, statuses ...in
 	return false
 }
 
-// closeAll stops all nodes at once: a cluster that stops has no use for handing over its leadership in turn.
+// closeAll stops the nodes one after the other, so that each can hand its leadership over to one that still runs.
 func closeAll(ctx context.Context, nodes []*node.Node) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 8*time.Second)
 	defer cancel()
-	var group errgroup.Group
+	var errs []error
 	for _, n := range nodes {
-		group.Go(func() error { return n.Close(ctx) })
+		errs = append(errs, n.Close(ctx))
 	}
-	return group.Wait()
+	return errors.Join(errs...)
 }

@@ -30,6 +30,10 @@ type consensus struct {
 // gives up, and answers, when its lease ends, which is sooner.
 const answerTimeout = 2 * time.Second
 
+// lonelyTimeout is answerTimeout where a majority has stopped before: what is in the log is not committed any more, and only
+// what Raft has yet to read is waited for, since it would never answer that after its end.
+const lonelyTimeout = 50 * time.Millisecond
+
 // named is Raft's transport; every connection is made to a server id, not just to whoever answers at an address.
 type named struct{ *raft.NetworkTransport }
 
@@ -204,21 +208,22 @@ func surelyNotDone(err error) bool {
 		errors.Is(err, raft.ErrLeadershipTransferInProgress)
 }
 
-// stop ends Raft and its connections, and waits for its goroutines. It may be called again.
-func (c *consensus) stop() error {
+// stop ends Raft and its connections, and waits for its goroutines and, for so long at most, for its answers. It may be called
+// again.
+func (c *consensus) stop(wait time.Duration) error {
 	c.gate.Lock()
 	c.stopping = true
 	c.gate.Unlock()
 	c.layer.StopWaiting()
-	c.awaitAnswers()
+	c.awaitAnswers(wait)
 	err := c.raft.Shutdown().Error()
 	c.once.Do(func() { close(c.down) })
 	c.trans.CloseStreams()
 	return errors.Join(err, c.trans.Close())
 }
 
-// awaitAnswers returns when Raft has answered every future, or after answerTimeout.
-func (c *consensus) awaitAnswers() {
+// awaitAnswers returns when Raft has answered every future, or after the time given.
+func (c *consensus) awaitAnswers(wait time.Duration) {
 	answered := make(chan struct{})
 	go func() {
 		c.pending.Wait()
@@ -226,6 +231,6 @@ func (c *consensus) awaitAnswers() {
 	}()
 	select {
 	case <-answered:
-	case <-time.After(answerTimeout):
+	case <-time.After(wait):
 	}
 }

@@ -399,8 +399,12 @@ func (n *Node) handOver() {
 // whose handlers may use all of it; the store last.
 func (n *Node) closeParts() error {
 	var errs []error
+	wait := answerTimeout
+	if n.voters() > 1 && n.majorityLeft() {
+		wait = lonelyTimeout
+	}
 	if c := n.consensus.Load(); c != nil {
-		errs = append(errs, c.stop())
+		errs = append(errs, c.stop(wait))
 	}
 	if n.transport != nil {
 		errs = append(errs, n.transport.Close())
@@ -408,7 +412,7 @@ func (n *Node) closeParts() error {
 	n.tasks.Wait()
 	// A node that was just becoming a member may have started Raft meanwhile.
 	if c := n.consensus.Load(); c != nil {
-		errs = append(errs, c.stop())
+		errs = append(errs, c.stop(wait))
 	}
 	n.views.stop()
 	if n.store != nil {

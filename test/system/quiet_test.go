@@ -31,7 +31,7 @@ func (c *cluster) joined() *process {
 	c.t.Helper()
 	p := &process{
 		t: c.t, name: "n" + strconv.Itoa(len(c.nodes)+1), http: testcluster.FreeAddress(c.t), cluster: testcluster.FreeAddress(c.t),
-		join: c.nodes[0].join,
+		join: c.nodes[0].join, extra: c.nodes[0].extra,
 	}
 	p.dir = filepath.Join(filepath.Dir(c.nodes[0].dir), p.name)
 	c.t.Cleanup(p.kill)
@@ -42,9 +42,17 @@ func (c *cluster) joined() *process {
 }
 
 // A healthy cluster forms, takes in a fourth node, restarts each node in turn, is stopped and started as a whole and logs
-// nothing above INFO, on any node. Writes go on meanwhile.
+// nothing above INFO, on any node, whether its nodes speak TLS to each other or not. Writes go on meanwhile.
 func TestHealthyClusterIsQuiet(t *testing.T) {
-	c := newCluster(t, 3)
+	t.Run("plain", func(t *testing.T) { requireQuietLife(t, newCluster(t, 3)) })
+	t.Run("TLS", func(t *testing.T) {
+		cert, key, _ := testcluster.Certificate(t)
+		requireQuietLife(t, newCluster(t, 3, "--cluster-tls-cert", cert, "--cluster-tls-key", key, "--cluster-tls-ca", cert))
+	})
+}
+
+func requireQuietLife(t *testing.T, c *cluster) {
+	t.Helper()
 	c.start()
 	root := login(t, c.nodes[0])
 	root.prepare(t, "quiet", "QUIET")

@@ -73,6 +73,9 @@ var expectations = map[string]expectation{
 	}},
 	"appendEntries rejected, sending older logs": {slog.LevelInfo, func(n *Node, a raftArgs) bool { return n.mayBeBehind(a) }},
 
+	// This node has just started, and its state holds all that is committed: Raft does not count the state before that.
+	"skipping application of old log": {slog.LevelInfo, func(n *Node, _ raftArgs) bool { return n.justStarted() }},
+
 	// This node's own stop.
 	"peer has newer term, stopping replication": {slog.LevelInfo, stopping},
 	"failed to decode incoming command":         {slog.LevelDebug, cutOff},
@@ -108,9 +111,11 @@ func fromReturned(n *Node, a raftArgs) bool {
 }
 
 // starting tells that this node has not known a leader yet and has only just started.
-func (n *Node) starting() bool {
+func (n *Node) starting() bool { return !n.sawLeader.Load() && n.justStarted() }
+
+func (n *Node) justStarted() bool {
 	since := n.raftSince.Load()
-	return !n.sawLeader.Load() && (since == nil || time.Since(*since) < startGrace)
+	return since == nil || time.Since(*since) < startGrace
 }
 
 // leaderLeft tells that the leader of that id has said that it stops.

@@ -25,6 +25,7 @@ func TestRaftLevels(t *testing.T) {
 	leader.raftSince.Store(&past)
 	leader.leadSince.Store(&past)
 	eventually(t, func() bool { return leader.reach.peer(follower.serverID()).ever }, "it is polled")
+	leader.reach.of(follower.serverID()).again = past
 	var peer raft.Server
 	for _, s := range leader.servers() {
 		if string(s.ID) == follower.serverID() {
@@ -67,6 +68,7 @@ func TestRaftLevels(t *testing.T) {
 	require.Equal(t, slog.LevelInfo, leader.raftLevel(slog.LevelWarn, "failed to get previous log", behind))
 	hole := []any{"previous-index", uint64(4), "last-index", uint64(9), "error", broken}
 	require.Equal(t, slog.LevelWarn, leader.raftLevel(slog.LevelWarn, "failed to get previous log", hole), "its log has a hole")
+	require.Equal(t, slog.LevelWarn, leader.raftLevel(slog.LevelWarn, "skipping application of old log", nil))
 	require.Equal(t, slog.LevelError, leader.raftLevel(slog.LevelError, "failed to commit logs", nil))
 	require.Equal(t, slog.LevelDebug, leader.raftLevel(slog.LevelDebug, "failed to contact", nil))
 }

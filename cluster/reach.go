@@ -230,8 +230,7 @@ func (n *Node) warnMissing(s raft.Server) {
 
 // notHereYet tells that a member has not answered since this node was started, a moment ago: it may still be starting.
 func (n *Node) notHereYet(id string) bool {
-	since := n.raftSince.Load()
-	return !n.reach.peer(id).ever && (since == nil || time.Since(*since) < startGrace)
+	return !n.reach.peer(id).ever && n.justStarted()
 }
 
 // missing tells that a voter has not answered for so long that no write should wait for it.

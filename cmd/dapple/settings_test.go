@@ -221,7 +221,10 @@ func TestUnknownVariableStopsTheStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(tt.variable, tt.value)
 			for _, command := range [][]string{
-				{"serve"}, {"serve", "--node-id", "a", "--data-dir", t.TempDir()}, {"dev"}, {"health"},
+				{"serve"},
+				{"serve", "--node-id", "a", "--data-dir", t.TempDir()},
+				{"dev"},
+				{"health"},
 				{"import", "--target", "http://127.0.0.1:1", "--user", "u", "--password", "p"},
 			} {
 				var out bytes.Buffer

@@ -72,6 +72,13 @@ func requireQuietLife(t *testing.T, c *cluster) {
 	}
 	c.requireQuiet("after the restart of each node in turn")
 
+	for _, p := range c.nodes[2:] { // nothing is written meanwhile
+		p.terminate()
+		p.start()
+		c.waitReady(p)
+	}
+	c.requireQuiet("after a restart without writes")
+
 	leader := c.leader(root, c.nodes...)
 	leader.terminate()
 	b, err := os.ReadFile(leader.dir + ".log")

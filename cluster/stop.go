@@ -1,0 +1,97 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/raft"
+)
+
+// Shutdown hands over the leadership where this node has it, tells the other members that it stops, and stops everything. It
+// returns early, with what it waited for, when ctx ends first.
+func (n *Node) Shutdown(ctx context.Context) error {
+	n.mu.Lock()
+	if n.stopped {
+		n.mu.Unlock()
+		return nil
+	}
+	n.stopped = true
+	n.mu.Unlock()
+	n.stopping.Store(true)
+	done := make(chan error, 1)
+	go func() {
+		n.handOver()
+		n.leaving.Store(true) // an answer to a poll would say that this node is back
+		n.notify(ctx, true)
+		n.cancel()
+		done <- n.closeParts()
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		n.cancel()
+		return fmt.Errorf("cluster: shutdown: %w", ctx.Err())
+	}
+}
+
+// HandOver begins a stop: it lets another voter lead where this node does. The node goes on as a follower until Shutdown: it
+// can still take commands, and so finish what it has begun.
+func (n *Node) HandOver() {
+	n.stopping.Store(true)
+	n.handOver()
+}
+
+// handOver lets another voter lead, so that writes go on at once: the one that answers and is furthest.
+func (n *Node) handOver() {
+	c := n.consensus.Load()
+	if c == nil || c.raft.State() != raft.Leader || n.ctx.Err() != nil {
+		return
+	}
+	var to raft.Server
+	var best poll
+	for _, s := range n.servers() {
+		id := string(s.ID)
+		if s.Suffrage != raft.Voter || id == n.serverID() || n.reach.isAway(id) {
+			continue
+		}
+		if p := n.polled(id); to.ID == "" || (p.ok && (!best.ok || p.applied > best.applied)) {
+			to, best = s, p
+		}
+	}
+	if to.ID == "" {
+		return // nobody is left to lead
+	}
+	if err := c.raft.LeadershipTransferToServer(to.ID, to.Address).Error(); err != nil {
+		n.log.Warn("leadership was not handed over", "to", to.ID, "error", err)
+		return
+	}
+	n.log.Info("leadership was handed over", "to", to.ID)
+}
+
+// closeParts stops what runs, in this order: Raft first, since calls and tasks may wait for its answers; the tasks; the port,
+// whose handlers may use all of it; the store last.
+func (n *Node) closeParts() error {
+	var errs []error
+	wait := answerTimeout
+	if n.voters() > 1 && n.majorityLeft() {
+		wait = lonelyTimeout
+	}
+	if c := n.consensus.Load(); c != nil {
+		errs = append(errs, c.stop(wait))
+	}
+	if n.transport != nil {
+		errs = append(errs, n.transport.Close())
+	}
+	n.tasks.Wait()
+	// A node that was just becoming a member may have started Raft meanwhile.
+	if c := n.consensus.Load(); c != nil {
+		errs = append(errs, c.stop(wait))
+	}
+	n.views.stop()
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -5,10 +5,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"os/exec"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,34 +24,6 @@ const (
 	devStopLimit = 10 * time.Second
 )
 
-// freePorts returns a port p such that p to p + n - 1, and the same 10000 higher, are free.
-func freePorts(t *testing.T, n int) int {
-	t.Helper()
-	for {
-		_, text, err := net.SplitHostPort(testcluster.FreeAddress(t))
-		require.NoError(t, err)
-		base, err := strconv.Atoi(text)
-		require.NoError(t, err)
-		if base > 20000 {
-			base = base%20000 + 20000 // so that both stay below 65536
-		}
-		free := true
-		for i := range n {
-			for _, port := range []int{base + i, base + 10000 + i} {
-				l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-				if err != nil {
-					free = false
-					continue
-				}
-				require.NoError(t, l.Close())
-			}
-		}
-		if free {
-			return base
-		}
-	}
-}
-
 // dapple dev says ready and three lines to go on with, which work; its first node says at / what it is; it logs nothing above
 // INFO from the start to Ctrl-C, and then ends soon.
 func TestDev(t *testing.T) {
@@ -62,8 +32,7 @@ func TestDev(t *testing.T) {
 	}
 	binary, err := buildBinary()
 	require.NoError(t, err)
-	port := freePorts(t, 3)
-	cmd := exec.Command(binary, "dev", "--http-port", strconv.Itoa(port), "--log-level", "info", "--password", "it's secret")
+	cmd := exec.Command(binary, "dev", "--http-port", "0", "--log-level", "info", "--password", "it's secret")
 	cmd.Env = testcluster.Environ()
 	var logged bytes.Buffer
 	cmd.Stderr = &logged
@@ -72,7 +41,11 @@ func TestDev(t *testing.T) {
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
 	lines := bufio.NewScanner(out)
+	base := ""
 	for lines.Scan() && lines.Text() != "ready" {
+		if url, found := strings.CutPrefix(lines.Text(), "node 1: "); found {
+			base = url
+		}
 	}
 	var next []string
 	for len(next) < 3 && lines.Scan() {
@@ -80,7 +53,6 @@ func TestDev(t *testing.T) {
 	}
 	require.Len(t, next, 3, "%s", logged.String())
 
-	base := "http://127.0.0.1:" + strconv.Itoa(port)
 	require.True(t, strings.HasPrefix(next[0], "export "), next[0])
 	require.Equal(t, "docs: "+base+"/", next[2])
 	shell, err := exec.LookPath("bash")

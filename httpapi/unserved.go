@@ -35,7 +35,6 @@ var unservedPaths = [...]struct{ methods, path string }{
 	{"GET POST DELETE", "/dids/:scope/*name/follow"},
 	{"POST", "/dids/:scope/:name/:output_scope/:output_name/:files/sample"},
 	{"POST", "/dids/sample"},
-	{"POST", "/dids/resurrect"},
 
 	{"GET", "/rses/:rse/accounts/usage"},
 	{"GET", "/rses/:rse/qos_policy"},

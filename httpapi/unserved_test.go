@@ -23,7 +23,7 @@ func TestRoutesThatRucioHasAlone(t *testing.T) {
 		"GET /accounts/root/usage/global/A%7CB", "POST /accountlimits/local/root/ONE", "DELETE /accountlimits/root/ONE",
 		"PUT /identities/root/x509", "PUT /identities/root/gss",
 		"GET /dids/s/f0/follow", "POST /dids/s/f0/follow", "DELETE /dids/s/dir/f0/follow/", "PUT /dids/s/f0/follow",
-		"POST /dids/s/f0/s/out/5/sample", "POST /dids/sample", "POST /dids/resurrect", "GET /dids/new",
+		"POST /dids/s/f0/s/out/5/sample", "POST /dids/sample", "GET /dids/new",
 		"GET /rses/ONE/accounts/usage", "GET /rses/ONE/qos_policy", "POST /rses/ONE/qos_policy/X", "DELETE /rses/ONE/qos_policy/X",
 		"GET /config", "PUT /config/a/b/c", "GET /credentials/signurl", "POST /dirac/addfiles/", "GET /export", "GET /heartbeats",
 		"POST /import/", "GET /lifetime_exceptions/", "GET /locks/s/n", "GET /meta_conventions/", "POST /nongrid_traces/",
@@ -54,7 +54,7 @@ func TestRoutesThatRucioHasAlone(t *testing.T) {
 
 // A row of another file takes the place of an unserved one.
 func TestUnservedRowsGiveWay(t *testing.T) {
-	own := route{method: post, path: "/dids/resurrect", handler: notServed, access: needsToken}
+	own := route{method: post, path: "/dids/sample", handler: notServed, access: needsToken}
 	found := 0
 	for _, row := range withUnserved([]route{own}) {
 		if row.method == own.method && row.path == own.path {

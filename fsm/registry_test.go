@@ -112,6 +112,7 @@ func sample(r *row) proto.Message {
 // addedLater are fields that came after their message's line was pinned: entries of before lack them, and must be read on.
 var addedLater = map[protoreflect.FullName]bool{
 	"dapple.command.Genesis.schema": true, "dapple.command.Genesis.features": true, "dapple.command.Genesis.settings": true,
+	"dapple.command.RSESettings.lfn2pfn_algorithm": true,
 }
 
 func fill(m protoreflect.Message, depth int) {

@@ -42,8 +42,8 @@ func TestLanding(t *testing.T) {
 		found, _, _ := ts.resolver.resolve("GET", link[1])
 		require.NotNil(t, found, link[1])
 	}
-	ts.do("POST", "/", "").want(t, 405, "")
-	ts.do("GET", "//ping", "").want(t, 404, "")
+	ts.do("POST", "/", "").want(t, 405, "UnsupportedOperation")
+	ts.do("GET", "//ping", "").want(t, 404, "NotFound")
 }
 
 // A node that is ready names the members that do not answer, and the status says since when.

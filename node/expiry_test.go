@@ -91,7 +91,7 @@ func TestUnavailabilityEnds(t *testing.T) {
 	for _, url := range cluster.URLs() {
 		at := &client{t: t, base: url, token: c.token}
 		require.Eventually(t, func() bool {
-			return strings.Contains(at.must(http.MethodGet, "/replicas/s/a", nil), ":\"AVAILABLE\"")
+			return strings.Contains(at.must(http.MethodGet, "/replicas/s/a", nil), ": \"AVAILABLE\"")
 		}, time.Minute, 20*time.Millisecond, url)
 		require.Empty(t, at.must(http.MethodGet, "/replicas/bad/states?state=T", nil))
 	}

@@ -49,7 +49,7 @@ func TestLifetimesEnd(t *testing.T) {
 	c.must(http.MethodPost, "/dids/resurrect", []any{name})
 	everywhere("/dids/s/ds", http.StatusOK)
 	require.Contains(t, c.must(http.MethodGet, "/dids/s/ds/dids", nil), `"a"`)
-	require.Contains(t, c.must(http.MethodGet, "/dids/s/ds/meta?plugin=ALL", nil), `"own":7`)
+	require.Contains(t, c.must(http.MethodGet, "/dids/s/ds/meta?plugin=ALL", nil), `"own": 7`)
 
 	c.must(http.MethodPost, "/dids/s/ds/meta/lifetime", map[string]any{"value": -1})
 	require.Equal(t, http.StatusNotFound, c.status(http.MethodGet, "/dids/s/ds", nil), "at once")

@@ -23,7 +23,7 @@ import (
 var foreignFlags = []string{"workloads", "latency", "closed", "httptls-cert", "httptls-key", "cluster-tlsca"}
 
 // testVariables are read by tests alone.
-var testVariables = []string{"DAPPLE_MUTATIONS", "DAPPLE_ROUNDS", "DAPPLE_CONFORMANCE_URLS"}
+var testVariables = []string{"DAPPLE_MUTATIONS", "DAPPLE_ROUNDS", "DAPPLE_CONFORMANCE_URLS", "DAPPLE_LONG"}
 
 // documentation returns the README and the pages of docs by name.
 func documentation(t *testing.T) map[string]string {

@@ -13,78 +13,8 @@ type attacher struct {
 	*didChanges
 	ignoreDuplicate bool
 	rses            []*filesAtRSE
-	registered      map[DIDName]string // file -> RSE
 	plans           []*replicaPlan
 	twice           *DIDName
-}
-
-// filesAtRSE are the files that a command registers at one RSE.
-type filesAtRSE struct {
-	rse   string
-	files []*command.NewFile
-	sized bool // all of them came with a size
-}
-
-// atRSE notes that children of a dataset are to be registered at an RSE; "" is none.
-func (a *attacher) atRSE(rse string, children []*command.Child) {
-	if rse == "" || len(children) == 0 {
-		return
-	}
-	var at *filesAtRSE
-	for _, r := range a.rses {
-		if r.rse == rse {
-			at = r
-		}
-	}
-	if at == nil {
-		at = &filesAtRSE{rse: rse, sized: true}
-		a.rses = append(a.rses, at)
-	}
-	if a.registered == nil {
-		a.registered = map[DIDName]string{}
-	}
-	for _, child := range children {
-		name := DIDName{child.GetFile().GetScope(), child.GetFile().GetName()}
-		switch other, known := a.registered[name]; {
-		case !known:
-			a.registered[name] = rse
-			at.files = append(at.files, child.GetFile())
-			at.sized = at.sized && child.HasBytes
-		case other != rse && a.twice == nil:
-			a.twice = &name
-		}
-	}
-}
-
-// planReplicas checks the files noted by atRSE; from then on they are known to find.
-func (a *attacher) planReplicas() error {
-	if a.twice != nil {
-		return Errorf(command.CodeInvalidValue, "File %s is to be registered at two RSEs", *a.twice)
-	}
-	for _, r := range a.rses {
-		rse, err := sharedRSE(a.v, r.rse)
-		if err != nil {
-			return err
-		}
-		if err := Authorize(a.v, a.at.Issuer, ActionAddReplicas, rse.Name); err != nil {
-			return err
-		}
-		if !r.sized {
-			return Errorf(command.CodeInvalidObject, "files to be registered at %s need their size in bytes", rse.Name)
-		}
-		plan, err := checkNewReplicas(a.v, a.at, rse, r.files, nil)
-		if err != nil {
-			return err
-		}
-		if err := plan.authorizeNewFiles(a.v, a.at); err != nil {
-			return err
-		}
-		for i := range plan.files {
-			a.remember(&changedDID{ref: plan.files[i].ref, did: plan.files[i].d, planned: plan.files[i].meta})
-		}
-		a.plans = append(a.plans, plan)
-	}
-	return nil
 }
 
 // write carries everything out: replicas first, for the attachments count on their files.

@@ -93,7 +93,7 @@ func TestAttachRegistersFiles(t *testing.T) {
 	}
 
 	didRefused(s, command.CodeInvalidObject, "root", AttachDIDs, many(at("d1", "ONE", childrenOf("n1")...)))
-	didRefused(s, command.CodeInvalidValue, "root", AttachDIDs, many(at("d1", "ONE", sized("n1", 5)), at("d2", "TWO", sized("n1", 5))))
+	didRefused(s, command.CodeFileMismatch, "root", AttachDIDs, many(at("d1", "ONE", sized("n1", 5)), at("d2", "TWO", sized("n1", 6))))
 	didRefused(s, command.CodeFileMismatch, "root", AttachDIDs, many(at("d1", "TWO", sized("old", 5))))
 	didRefused(s, command.CodeScopeNotFound, "root", AttachDIDs, many(at("d1", "ONE",
 		&command.Child{HasBytes: true, File: &command.NewFile{Scope: "x", Name: "n"}})))

@@ -18,7 +18,7 @@ const (
 )
 
 // AddReplicas registers replicas of files at an RSE, all or none. Files that are unknown become DIDs of the issuer, with the
-// metadata given; a replica that is there already stays as it is.
+// metadata given; a replica that is there already stays as it is, with the path that it has.
 func AddReplicas(tx Tx, at Stamp, c *command.AddReplicas) ([]byte, error) {
 	plan, err := planReplicas(tx, at, c.Rse, c.Files, c.IgnoreAvailability, nil)
 	if err == nil {
@@ -31,7 +31,7 @@ func AddReplicas(tx Tx, at Stamp, c *command.AddReplicas) ([]byte, error) {
 }
 
 // AddReplicasReporting is AddReplicas without the files that are refused. The payload of the answer is a command.AddReport that
-// names those; what is wrong with the RSE or the issuer fails the command all the same.
+// names those, and the replicas that keep another path; what is wrong with the RSE or the issuer fails the command all the same.
 func AddReplicasReporting(tx Tx, at Stamp, c *command.AddReplicasReporting) ([]byte, error) {
 	report := &refusals{}
 	plan, err := planReplicas(tx, at, c.Rse, c.Files, c.IgnoreAvailability, report)
@@ -41,6 +41,7 @@ func AddReplicasReporting(tx Tx, at Stamp, c *command.AddReplicasReporting) ([]b
 	if err != nil {
 		return nil, err
 	}
+	report.keptPaths(plan)
 	payload, err := report.encode()
 	if err != nil {
 		return nil, err
@@ -62,7 +63,7 @@ func planReplicas(v View, at Stamp, name string, files []*command.NewFile, ignor
 			return nil, err
 		}
 	}
-	return checkNewReplicas(v, at, rse, files, report)
+	return checkNewReplicas(v, at, rse, files, nil, report)
 }
 
 // checkBlocked refuses an operation that an RSE is not available for, unless the issuer may and wants to ignore that.

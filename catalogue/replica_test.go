@@ -155,7 +155,6 @@ func TestAddReplicasRefused(t *testing.T) {
 		"PFN of another RSE":     {command.CodeInvalidPath, "root", addTo("ND", newFile("x", withPFN("davs://one.example:443/dav/x")))},
 		"PFN that is none":       {command.CodeInvalidPath, "root", addTo("ND", newFile("x", withPFN("nonsense")))},
 		"PFN not expected":       {command.CodeInvalidPath, "root", addTo("ONE", good, newFile("x", withPFN("davs://one.example:443/dav/s/00/00/x")))},
-		"other path":             {command.CodeReplicaExists, "root", addTo("ND", newFile("there", withPFN("davs://nd.example:443/dav/y/there")))},
 		"path of another file":   {command.CodeReplicaExists, "root", addTo("ND", newFile("x", withPFN("davs://nd.example:443/dav/x/there")))},
 		"one path for two files": {command.CodeInvalidValue, "root", addTo("ND", newFile("x", withPFN("davs://nd.example:443/dav/z")), newFile("y", withPFN("davs://nd.example:443/dav/z")))},
 		"no such state":          {command.CodeInvalidValue, "root", addTo("ONE", newFile("x", func(f *command.NewFile) { f.State = 'X' }))},

@@ -13,10 +13,9 @@ type pathCheck struct {
 	taken map[string]didRef
 }
 
-// check returns the path that is kept with the replica: none at a deterministic RSE, where a PFN has only to be the expected
+// path returns the path that is kept with the replica: none at a deterministic RSE, where a PFN has only to be the expected
 // one, and what follows the protocol's prefix at any other.
-func (c *pathCheck) check(v View, n namedFile) (string, error) {
-	f := n.file
+func (c *pathCheck) path(f *command.NewFile) (string, error) {
 	if c.rse.Deterministic {
 		if err := c.rse.checkTemplatePath(f.Scope, f.Name); err != nil {
 			return "", err
@@ -33,7 +32,7 @@ func (c *pathCheck) check(v View, n namedFile) (string, error) {
 		if !ok {
 			return "", Errorf(command.CodeInvalidPath, "PFN '%.512s' of %s:%s belongs to no protocol of %s", f.Pfn, f.Scope, f.Name, c.rse.Name)
 		}
-		return path, c.claim(v, n.ref, path)
+		return path, nil
 	case !c.rse.AcceptsPFN(f.Scope, f.Name, f.Pfn):
 		return "", Errorf(command.CodeInvalidPath, "PFN '%.512s' of %s:%s does not match the expected PFNs of %s", f.Pfn, f.Scope, f.Name, c.rse.Name)
 	default:
@@ -58,6 +57,13 @@ func (c *pathCheck) claim(v View, ref didRef, path string) error {
 		return Errorf(command.CodeReplicaExists, "Path %s at %s belongs to another file, %s", path, c.rse.Name, other.name)
 	}
 	return nil
+}
+
+// release gives back a path that a file does not take after all.
+func (c *pathCheck) release(ref didRef, path string) {
+	if c.taken[path] == ref {
+		delete(c.taken, path)
+	}
 }
 
 // fileAtPath returns the file that lies at a path of a non-deterministic RSE.

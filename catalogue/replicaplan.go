@@ -27,6 +27,8 @@ type plannedFile struct {
 	meta  []MetadataEntry
 	// isNew is set on a file that becomes a DID, isKept on one whose replica is there already.
 	isNew, isKept bool
+	// pathKept is set on a kept replica that was named with another path than the one it has.
+	pathKept bool
 	// item is the file's place in the command.
 	item int
 }
@@ -35,8 +37,8 @@ type plannedFile struct {
 // RSE takes writes. The refusals: CodeUnsupportedOperation at a volatile RSE and for a missing PFN, CodeInvalidPath,
 // CodeScopeNotFound, CodeInvalidValue for a file that comes twice, CodeDIDExists for a dataset or container of that
 // name, CodeFileMismatch, CodeReplicaExists, and those of metadata. Those about a single file go to the report where there is
-// one, and the file is left out.
-func checkNewReplicas(v View, at Stamp, rse *RSE, files []*command.NewFile, report *refusals) (*replicaPlan, error) {
+// one, and the file is left out. attached is nil unless the files are attached to something in the same command.
+func checkNewReplicas(v View, at Stamp, rse *RSE, files []*command.NewFile, attached *attachedFiles, report *refusals) (*replicaPlan, error) {
 	if rse.Volatile {
 		return nil, Errorf(command.CodeUnsupportedOperation, "Cannot add replicas on volatile RSE %s ", rse.Name)
 	}
@@ -45,13 +47,13 @@ func checkNewReplicas(v View, at Stamp, rse *RSE, files []*command.NewFile, repo
 		return nil, err
 	}
 	c := planCheck{
-		v: v, at: at, paths: pathCheck{rse: rse},
+		v: v, at: at, paths: pathCheck{rse: rse}, attached: attached,
 		plan:      &replicaPlan{rse: rse, account: issuer.ID, files: make([]plannedFile, 0, len(files))},
 		tombstone: defaultTombstone(at, rse),
 		records:   make([]DID, len(files)),
 		replicas:  make([]Replica, len(files)),
 	}
-	named, err := sortFiles(v, rse, files, report)
+	named, err := c.sortFiles(files, report)
 	if err != nil {
 		return nil, err
 	}
@@ -79,11 +81,11 @@ type namedFile struct {
 }
 
 // sortFiles finds the scopes of files and brings the files into the order of their keys.
-func sortFiles(v View, rse *RSE, files []*command.NewFile, report *refusals) ([]namedFile, error) {
+func (c *planCheck) sortFiles(files []*command.NewFile, report *refusals) ([]namedFile, error) {
 	named := make([]namedFile, 0, len(files))
 	var scopes scopeIDs
 	for i, f := range files {
-		ref, err := findNewFile(v, rse, f, &scopes)
+		ref, err := c.find(f, &scopes)
 		if err == nil {
 			named = append(named, namedFile{ref, f, i})
 		} else if err := report.take(i, err); err != nil {
@@ -97,12 +99,14 @@ func sortFiles(v View, rse *RSE, files []*command.NewFile, report *refusals) ([]
 	return named, nil
 }
 
-// findNewFile returns the reference of a file that is to be registered.
-func findNewFile(v View, rse *RSE, f *command.NewFile, scopes *scopeIDs) (didRef, error) {
-	if f.Pfn == "" && !rse.Deterministic {
-		return didRef{}, Errorf(command.CodeUnsupportedOperation, "PFN needed for this (non deterministic) RSE %s ", rse.Name)
+// find returns the reference of a file that is to be registered.
+func (c *planCheck) find(f *command.NewFile, scopes *scopeIDs) (didRef, error) {
+	if c.attached == nil {
+		if err := c.needPFN(f); err != nil {
+			return didRef{}, err
+		}
 	}
-	id, found, err := scopes.find(v, f.Scope)
+	id, found, err := scopes.find(c.v, f.Scope)
 	if err == nil && !found {
 		err = Errorf(command.CodeScopeNotFound, "Scope '%s' of %s not found!", f.Scope, f.Name)
 	}
@@ -123,6 +127,7 @@ type planCheck struct {
 	at        Stamp
 	plan      *replicaPlan
 	paths     pathCheck
+	attached  *attachedFiles
 	tombstone int64
 	// records and replicas are the memory of the plan's records: one allocation for all.
 	records  []DID
@@ -140,24 +145,24 @@ func (c *planCheck) add(i int, n namedFile) error {
 	if f.State != 0 && !command.IsReplicaState(f.State) {
 		return Errorf(command.CodeInvalidValue, "File %s:%s: no such state of replicas: %d", f.Scope, f.Name, f.State)
 	}
-	path, err := c.paths.check(c.v, n)
+	path, conflict, err := c.path(n)
 	if err != nil {
 		return err
 	}
 	planned := plannedFile{ref: n.ref, scope: f.Scope, d: &c.records[i], item: n.item}
-	c.key = appendRef(append(c.key[:0], tableDID), n.ref)
-	record, found, err := c.v.Get(c.key)
+	found, err := c.load(&planned)
 	if err != nil {
 		return err
 	}
 	if found {
-		if err := ParseDIDInto(planned.d, record); err != nil {
-			return fmt.Errorf("DID %s:%s: %w", f.Scope, f.Name, err)
-		}
-		if err := c.known(&planned, f, path); err != nil {
-			return err
-		}
-	} else if err := c.unknown(&planned, f, i); err != nil {
+		err = c.known(&planned, f, path)
+	} else {
+		err = c.unknown(&planned, f, i)
+	}
+	if err == nil && !planned.isKept {
+		err = cmp.Or(conflict, c.needPFN(f))
+	}
+	if err != nil {
 		return err
 	}
 	if !planned.isKept {
@@ -167,6 +172,23 @@ func (c *planCheck) add(i int, n namedFile) error {
 	return nil
 }
 
+// load finds the record of a file, and returns false where there is none.
+func (c *planCheck) load(p *plannedFile) (bool, error) {
+	if d := c.attached.registered(p.ref); d != nil {
+		p.d = d
+		return true, nil
+	}
+	c.key = appendRef(append(c.key[:0], tableDID), p.ref)
+	record, found, err := c.v.Get(c.key)
+	if err != nil || !found {
+		return false, err
+	}
+	if err := ParseDIDInto(p.d, record); err != nil {
+		return false, fmt.Errorf("DID %s:%s: %w", p.scope, p.ref.name, err)
+	}
+	return true, nil
+}
+
 // known checks a file that is in the catalogue already.
 func (c *planCheck) known(p *plannedFile, f *command.NewFile, path string) error {
 	if p.d.Type != TypeFile {
@@ -174,7 +196,7 @@ func (c *planCheck) known(p *plannedFile, f *command.NewFile, path string) error
 	}
 	differs := func(known, given string) bool { return known != "" && given != "" && !strings.EqualFold(known, given) }
 	switch {
-	case p.d.Bytes != f.Bytes:
+	case p.d.Bytes != f.Bytes && !c.attached.unsized(p.item):
 		return Errorf(command.CodeFileMismatch, "File %s:%s is known with %d bytes, not %d", f.Scope, f.Name, p.d.Bytes, f.Bytes)
 	case differs(p.d.Adler32, f.Adler32):
 		return Errorf(command.CodeFileMismatch, "File %s:%s is known with adler32 %s, not %s", f.Scope, f.Name, p.d.Adler32, f.Adler32)
@@ -182,16 +204,19 @@ func (c *planCheck) known(p *plannedFile, f *command.NewFile, path string) error
 		return Errorf(command.CodeFileMismatch, "File %s:%s is known with md5 %s, not %s", f.Scope, f.Name, p.d.MD5, f.Md5)
 	}
 	at, there := p.d.Replica(c.plan.rse.ID)
-	if there && p.d.Replicas[at].Path != path {
-		return Errorf(command.CodeReplicaExists, "File replica %s:%s already exists at %s with path %s", f.Scope, f.Name,
-			c.plan.rse.Name, p.d.Replicas[at].Path)
-	}
 	p.isKept = there
+	if there && p.d.Replicas[at].Path != path {
+		return c.keepPath(p, f, p.d.Replicas[at].Path, path)
+	}
 	return nil
 }
 
 // unknown makes the record of a file that becomes a DID.
 func (c *planCheck) unknown(p *plannedFile, f *command.NewFile, i int) (err error) {
+	if c.attached.unsized(p.item) {
+		return Errorf(command.CodeInvalidObject, "file %s:%s is not registered: to be registered at %s it needs its size in bytes",
+			f.Scope, f.Name, c.plan.rse.Name)
+	}
 	if len(f.Meta) > 0 {
 		if p.meta, err = validateMetadata(c.at, TypeFile, f.Meta); err != nil {
 			return err

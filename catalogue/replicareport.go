@@ -16,7 +16,11 @@ const maxRefusalText = 120
 
 // refusals gathers what is wrong with single items of a registration that reports instead of failing whole. A nil one gathers
 // nothing: the first refusal fails the command.
-type refusals struct{ list []*command.AddReport_Refusal }
+type refusals struct {
+	list []*command.AddReport_Refusal
+	// pathKept are the items whose replica exists and keeps the path that it has.
+	pathKept []uint32
+}
 
 // take gathers a refusal of the domain; it returns what fails the command as a whole.
 func (r *refusals) take(item int, err error) error {
@@ -37,7 +41,17 @@ func (r *refusals) take(item int, err error) error {
 // encode returns the report in the order of the items.
 func (r *refusals) encode() ([]byte, error) {
 	slices.SortFunc(r.list, func(a, b *command.AddReport_Refusal) int { return cmp.Compare(a.Item, b.Item) })
-	return proto.MarshalOptions{Deterministic: true}.Marshal(&command.AddReport{Refused: r.list})
+	slices.Sort(r.pathKept)
+	return proto.MarshalOptions{Deterministic: true}.Marshal(&command.AddReport{Refused: r.list, PathKept: r.pathKept})
+}
+
+// keptPaths notes the replicas of a plan that keep another path than the one they were named with.
+func (r *refusals) keptPaths(plan *replicaPlan) {
+	for i := range plan.files {
+		if plan.files[i].pathKept {
+			r.pathKept = append(r.pathKept, uint32(plan.files[i].item))
+		}
+	}
 }
 
 // dropUnauthorized takes the new files out of the plan in whose scope the issuer may make no DIDs.

@@ -49,6 +49,11 @@ func TestCluster(t *testing.T) {
 	a, b, dataset := client.DIDName{Scope: "user.joe", Name: "dir/a"}, client.DIDName{Scope: "user.joe", Name: "b"}, client.DIDName{Scope: "user.joe", Name: "d"}
 	require.NoError(t, c.AddDID(ctx, dataset, "DATASET"))
 	require.NoError(t, c.Attach(ctx, dataset, []client.DIDName{a, b}))
+	other := client.DIDName{Scope: "user.joe", Name: "d2"}
+	require.NoError(t, c.AddDID(ctx, other, "DATASET"))
+	wrong := uint64(3)
+	require.ErrorIs(t, c.AttachAt(ctx, other, "TWO", []client.AttachedFile{{Scope: b.Scope, Name: b.Name, Bytes: &wrong}}), client.ErrConflict)
+	require.NoError(t, c.AttachAt(ctx, other, "TWO", []client.AttachedFile{{Scope: a.Scope, Name: a.Name}}))
 	children, err := all(c.ListContent(ctx, dataset))
 	require.NoError(t, err)
 	require.Len(t, children, 2)

@@ -130,3 +130,19 @@ func (c *Client) Metadata(ctx context.Context, did DIDName) (meta map[string]any
 func (c *Client) SetMetadata(ctx context.Context, did DIDName, meta map[string]any) error {
 	return c.write(ctx, http.MethodPost, path("dids", did.Scope, did.Name, "meta"), map[string]any{"meta": meta})
 }
+
+// AttachedFile is a file to attach and to register at an RSE. What is empty is not sent: of a file that is registered already the
+// server knows size and checksums, and what is sent must agree with them.
+type AttachedFile struct {
+	Scope   string  `json:"scope"`
+	Name    string  `json:"name"`
+	Bytes   *uint64 `json:"bytes,omitempty"`
+	Adler32 string  `json:"adler32,omitempty"`
+	MD5     string  `json:"md5,omitempty"`
+	PFN     string  `json:"pfn,omitempty"`
+}
+
+// AttachAt attaches files to a dataset and adds their replicas at an RSE, all or none. A replica that is there stays as it is.
+func (c *Client) AttachAt(ctx context.Context, dataset DIDName, rse string, files []AttachedFile) error {
+	return c.write(ctx, http.MethodPost, path("dids", dataset.Scope, dataset.Name, "dids"), map[string]any{"dids": files, "rse": rse})
+}

@@ -31,11 +31,13 @@ func (c *Client) AddReplicas(ctx context.Context, rse string, files []NewFile) e
 
 // Added is what became of one file of AddReplicasReporting.
 type Added struct {
-	Scope   string `json:"scope"`
-	Name    string `json:"name"`
-	Status  int    `json:"status"` // 201 for one that is registered
-	Class   string `json:"ExceptionClass"`
-	Message string `json:"ExceptionMessage"`
+	Scope  string `json:"scope"`
+	Name   string `json:"name"`
+	Status int    `json:"status"` // 201 for one that is registered
+	// PathKept is set on a replica that existed and keeps the path that it had, not that of the PFN.
+	PathKept bool   `json:"path_kept"`
+	Class    string `json:"ExceptionClass"`
+	Message  string `json:"ExceptionMessage"`
 }
 
 // AddReplicasReporting registers what it can of the files and returns what became of each, in their order.

@@ -257,7 +257,8 @@ func (x *AddReplicasReporting) GetIgnoreAvailability() bool {
 // AddReport is the answer to AddReplicasReporting.
 type AddReport struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Refused       []*AddReport_Refusal   `protobuf:"bytes,1,rep,name=refused,proto3" json:"refused,omitempty"` // in the order of the items
+	Refused       []*AddReport_Refusal   `protobuf:"bytes,1,rep,name=refused,proto3" json:"refused,omitempty"`                           // in the order of the items
+	PathKept      []uint32               `protobuf:"varint,2,rep,packed,name=path_kept,json=pathKept,proto3" json:"path_kept,omitempty"` // places of files whose replica exists and keeps another path than the one named, ascending
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -295,6 +296,13 @@ func (*AddReport) Descriptor() ([]byte, []int) {
 func (x *AddReport) GetRefused() []*AddReport_Refusal {
 	if x != nil {
 		return x.Refused
+	}
+	return nil
+}
+
+func (x *AddReport) GetPathKept() []uint32 {
+	if x != nil {
+		return x.PathKept
 	}
 	return nil
 }
@@ -1484,9 +1492,10 @@ const file_replica_proto_rawDesc = "" +
 	"\x14AddReplicasReporting\x12\x10\n" +
 	"\x03rse\x18\x01 \x01(\tR\x03rse\x12-\n" +
 	"\x05files\x18\x02 \x03(\v2\x17.dapple.command.NewFileR\x05files\x12/\n" +
-	"\x13ignore_availability\x18\x03 \x01(\bR\x12ignoreAvailability\"\x95\x01\n" +
+	"\x13ignore_availability\x18\x03 \x01(\bR\x12ignoreAvailability\"\xb2\x01\n" +
 	"\tAddReport\x12;\n" +
-	"\arefused\x18\x01 \x03(\v2!.dapple.command.AddReport.RefusalR\arefused\x1aK\n" +
+	"\arefused\x18\x01 \x03(\v2!.dapple.command.AddReport.RefusalR\arefused\x12\x1b\n" +
+	"\tpath_kept\x18\x02 \x03(\rR\bpathKept\x1aK\n" +
 	"\aRefusal\x12\x12\n" +
 	"\x04item\x18\x01 \x01(\rR\x04item\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\rR\x04code\x12\x18\n" +

@@ -11,11 +11,13 @@ import (
 
 // addedAnswer is what became of one item of a registration: the status that it would have been answered with alone.
 type addedAnswer struct {
-	Scope   string `json:"scope"`
-	Name    string `json:"name"`
-	Status  int    `json:"status"`
-	Class   string `json:"ExceptionClass,omitempty"`
-	Message string `json:"ExceptionMessage,omitempty"`
+	Scope  string `json:"scope"`
+	Name   string `json:"name"`
+	Status int    `json:"status"`
+	// PathKept is set on a replica that exists and keeps another path than the one that was named.
+	PathKept bool   `json:"path_kept,omitempty"`
+	Class    string `json:"ExceptionClass,omitempty"`
+	Message  string `json:"ExceptionMessage,omitempty"`
 }
 
 // addReporting registers what it can of the files and answers with what became of each, in their order: 201 where all are
@@ -36,6 +38,9 @@ func (s *Server) addReporting(c *gin.Context, add *command.AddReplicas) {
 	answers := make([]addedAnswer, len(files))
 	for i, f := range files {
 		answers[i] = addedAnswer{Scope: f.Scope, Name: f.Name, Status: http.StatusCreated}
+	}
+	for _, item := range report.PathKept {
+		answers[item].PathKept = true
 	}
 	status := http.StatusCreated
 	for _, refusal := range report.Refused {

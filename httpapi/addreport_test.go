@@ -24,3 +24,20 @@ func TestAddReplicasReporting(t *testing.T) {
 	ts.do("POST", path, `{"rse":"ONE","files":[{"scope":"s"}]}`).want(t, 400, "InvalidObject")
 	ts.do("POST", "/replicas?on_error=maybe", `{}`).want(t, 400, "ValueError")
 }
+
+func TestOtherPathOverHTTP(t *testing.T) {
+	ts := newReplicaServer(t)
+	body := func(path string) string {
+		return `{"rse":"ND","files":[{"scope":"s","name":"n","bytes":1,"pfn":"davs://nd.example:443/dav` + path + `"}]}`
+	}
+	ts.do("POST", "/replicas", body("/one/n")).want(t, 201, "")
+	ts.do("POST", "/replicas", body("/two/n")).want(t, 201, "")
+	const path = "/replicas?on_error=report"
+	for named, want := range map[string]map[string]any{
+		"/three/n": {"scope": "s", "name": "n", "status": 201.0, "path_kept": true},
+		"/one/n":   {"scope": "s", "name": "n", "status": 201.0},
+	} {
+		require.Equal(t, []any{want}, ts.do("POST", path, body(named)).want(t, 201, "").value(t))
+	}
+	require.Equal(t, map[string][]string{"n": {"davs://nd.example:443/dav/one/n"}}, ts.pfns(`{"dids":[{"scope":"s","name":"n"}]}`))
+}

@@ -34,6 +34,7 @@ func didServer(t *testing.T, configure ...func(*Config)) *testServer {
 	ts := newTestServer(t, didExecutors, configure...)
 	ts.command(command.TypeGenesis, &command.Genesis{
 		Schema:    catalogue.SchemaVersion,
+		Features:  catalogue.NewestFeatureLevel,
 		ClusterId: testCluster[:], RootIdentity: "ddmlab", RootPassword: "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA",
 		KeyId: "k", KeySeed: make([]byte, 32),
 	})
@@ -403,4 +404,30 @@ func FuzzParseFilters(f *testing.F) {
 			require.Equal(t, command.CodeInvalidFilter, catalogue.CodeOf(err))
 		}
 	})
+}
+
+// TestAttachAtRSEOverHTTP attaches files that are registered already, in every request that takes an RSE.
+func TestAttachAtRSEOverHTTP(t *testing.T) {
+	ts := didServer(t)
+	for i, rse := range []string{"TWO", "THREE"} {
+		ts.command(command.TypeAddRSE, &command.AddRSE{Name: rse, Uuid: append(make([]byte, 15), byte(i+1)), Settings: &command.RSESettings{}})
+	}
+	ts.playDIDs(t, []didStep{
+		{"POST", "/dids/s/d1", `{"type":"DATASET","rse":"TWO","dids":[{"scope":"s","name":"f0"}]}`, 201, ""},
+		{"POST", "/dids", `[{"scope":"s","name":"d2","type":"DATASET","rse":"TWO","dids":[{"scope":"s","name":"f1","bytes":100},{"scope":"s","name":"f0"}]}]`, 201, ""},
+		{"POST", "/dids/s/d2/dids", `{"dids":[{"scope":"s","name":"f2","adler32":"0CC737EB"}],"rse":"TWO"}`, 201, ""},
+		{"POST", "/dids/attachments", `[{"scope":"s","name":"d1","dids":[{"scope":"s","name":"f3"}],"rse":"TWO"},{"scope":"s","name":"d2","dids":[{"scope":"s","name":"f3"}],"rse":"THREE"}]`, 201, ""},
+		{"POST", "/dids/s/d1/dids", `{"dids":[{"scope":"s","name":"f1","bytes":99}],"rse":"THREE"}`, 412, "FileConsistencyMismatch"},
+		{"POST", "/dids/s/d1/dids", `{"dids":[{"scope":"s","name":"f1","adler32":"00000000"},{"scope":"s","name":"f2"}],"rse":"THREE"}`, 412, "FileConsistencyMismatch"},
+		{"POST", "/dids/s/d3", `{"type":"DATASET","rse":"THREE","dids":[{"scope":"s","name":"f2","md5":"d41d8cd98f00b204e9800998ecf8427e"}]}`, 412, "FileConsistencyMismatch"},
+		{"POST", "/dids/s/d1/dids", `{"dids":[{"scope":"s","name":"f2"},{"scope":"s","name":"new"}],"rse":"THREE"}`, 400, "InvalidObject"},
+		{"GET", "/dids/s/d3", "", 404, "DataIdentifierNotFound"},
+	})
+	require.Equal(t, []string{"f0", "f3"}, didColumn(t, ts.do("GET", "/dids/s/d1/files", ""), "name"))
+	for name, rses := range map[string]int{"f0": 2, "f1": 2, "f2": 2, "f3": 3} {
+		d, err := catalogue.GetDID(ts.store.tx, "s", name)
+		require.NoError(t, err)
+		require.Len(t, d.Replicas, rses, name)
+		require.EqualValues(t, 100, d.Bytes)
+	}
 }

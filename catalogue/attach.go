@@ -274,7 +274,7 @@ func (a *attacher) addConstituent(child *command.Child) (*changedDID, error) {
 	if hidden != nil {
 		return nil, didExists(f.Scope, f.Name, hidden.did)
 	}
-	meta, err := validateMetadata(a.at, TypeFile, f.Meta)
+	meta, err := validateMetadata(a.v, a.at, TypeFile, f.Meta)
 	if err != nil {
 		return nil, err
 	}

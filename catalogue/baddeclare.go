@@ -49,7 +49,7 @@ func findTargets(v View, pfns []string, replicas []*command.ReplicaAt) (targets 
 		if schemeOf(pfn) != schemeOf(pfns[0]) {
 			return nil, nil, Errorf(command.CodeInvalidType, "The PFNs specified must have the same protocol: %.256s, %.256s", pfns[0], pfns[i])
 		}
-		m, found, err := finder.find(pfn)
+		m, found, err := finder.findOnly(pfn)
 		if err != nil {
 			return nil, nil, err
 		}

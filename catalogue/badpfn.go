@@ -52,7 +52,7 @@ func DeclareBadPFNs(tx Tx, at Stamp, c *command.DeclareBadPFNs) ([]byte, error) 
 		kept        []string
 	)
 	for _, pfn := range c.Pfns {
-		m, found, err := finder.find(pfn)
+		m, found, err := finder.findOnly(pfn)
 		if err != nil {
 			return nil, err
 		}

@@ -11,8 +11,8 @@ import (
 type BadFilter struct {
 	// State is the state of the declaration, 0 for any.
 	State BadState
-	// RSE is the name of an RSE, "" for all.
-	RSE string
+	// RSE is the name of an RSE, Scope that of a scope, "" for all.
+	RSE, Scope string
 	// YoungerThan and OlderThan bound the log time in microseconds at which it was made, both inclusive; 0 is no bound.
 	YoungerThan, OlderThan int64
 }
@@ -45,6 +45,9 @@ func ListBad(v View, filter BadFilter, visit func(*BadRow) (more bool, err error
 		name, err := names.full(v, k.ref)
 		if err != nil {
 			return false, err
+		}
+		if filter.Scope != "" && name.Scope != filter.Scope {
+			return true, nil
 		}
 		rse, err := rses.find(v, k.rse)
 		if err != nil {

@@ -304,3 +304,34 @@ func TestDIDsOfPFNs(t *testing.T) {
 	require.Equal(t, map[string]string{pfns[2]: "s:n"}, find("ND"))
 	require.Equal(t, command.CodeRSENotFound, CodeOf(DIDsOfPFNs(s.tx, "NO", pfns, nil)))
 }
+
+// A PFN that two RSEs share names no replica, unless one of them alone has it.
+func TestAmbiguousPFNs(t *testing.T) {
+	s := newReplicaStore(t)
+	s.protocol("A_SCRATCHDISK", "davs", "one.example", 443, "/dav", 1, 1)
+	one, err := GetRSE(s.tx, "ONE")
+	require.NoError(t, err)
+	pfn := func(name string) string { return "davs://one.example:443/dav/" + one.Path("s", name) }
+	s.add("ONE", newFile("a"), newFile("b"))
+	s.add("A_SCRATCHDISK", newFile("a"))
+	both := []string{pfn("b"), pfn("a")}
+	declare := []func() error{
+		func() error { return didTry(s, "root", DeclareBad, &command.DeclareBad{Pfns: both}) },
+		func() error { return didTry(s, "root", DeclareSuspicious, &command.DeclareSuspicious{Pfns: both}) },
+		func() error {
+			return didTry(s, "root", DeclareBadPFNs, &command.DeclareBadPFNs{Pfns: both, State: uint32(BadStateSuspicious)})
+		},
+	}
+	for _, run := range declare {
+		err := run()
+		require.Equal(t, command.CodeAmbiguousPFN, CodeOf(err))
+		require.ErrorContains(t, err, "A_SCRATCHDISK, ONE")
+		require.Equal(t, StateAvailable, s.replica("ONE", "b").State)
+	}
+	s.level(0)
+	for _, run := range declare {
+		require.NoError(t, run())
+	}
+	require.Equal(t, StateBad, s.replica("A_SCRATCHDISK", "a").State)
+	require.Equal(t, StateAvailable, s.replica("ONE", "a").State)
+}

@@ -34,7 +34,7 @@ type changedDID struct {
 	empty   bool            // what is stored of it holds nothing
 	meta    []MetadataEntry // to be set
 	planned []MetadataEntry // that the registration of a new file sets
-	events  int64           // to be added to what a dataset's files have together
+	events  wideInt         // to be added to what a dataset's files have together
 }
 
 // edge leads from a collection to what is attached to it, or from an archive to a constituent.
@@ -154,7 +154,7 @@ func (c *didChanges) attach(parent, child *changedDID) error {
 	if err != nil {
 		return err
 	}
-	parent.events += events
+	parent.events.add(events)
 	e := edge{parent.ref, child.ref}
 	if _, known := c.edges[e]; !known {
 		c.written = append(c.written, e)
@@ -173,7 +173,7 @@ func (c *didChanges) detach(parent, child *changedDID) error {
 	if err != nil {
 		return err
 	}
-	parent.events -= events
+	parent.events.subtract(events)
 	e := edge{parent.ref, child.ref}
 	c.written = append(c.written, e)
 	c.edges[e] = false
@@ -276,8 +276,8 @@ func (c *didChanges) write(tx Tx) error {
 		if d.isNew {
 			d.did.Revision = tx.Note(c.at, didAdded(d.ref, d.did))
 		}
-		if d.events != 0 {
-			if err := addEvents(tx, c.at, d.ref, d.did, d.events); err != nil {
+		if !d.events.isZero() {
+			if err := addEvents(tx, c.at, d.ref, d.did, d.events.low()); err != nil {
 				return err
 			}
 			d.changed = true

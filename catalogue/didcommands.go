@@ -48,6 +48,9 @@ func AddDIDs(tx Tx, at Stamp, c *command.AddDIDs) ([]byte, error) {
 			return nil, err
 		}
 	}
+	if err := changes.checkEvents(); err != nil {
+		return nil, err
+	}
 	return nil, plan.write(tx)
 }
 
@@ -80,7 +83,7 @@ func (c *didChanges) checkCollection(n *command.NewCollection) (*changedDID, err
 		}
 		owner = account.ID
 	}
-	meta, err := validateMetadata(c.at, t, n.Meta)
+	meta, err := validateMetadata(c.v, c.at, t, n.Meta)
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +125,9 @@ func AttachDIDs(tx Tx, at Stamp, c *command.AttachDIDs) ([]byte, error) {
 		if err := plan.attachTo(a); err != nil {
 			return nil, err
 		}
+	}
+	if err := changes.checkEvents(); err != nil {
+		return nil, err
 	}
 	return nil, plan.write(tx)
 }
@@ -237,11 +243,14 @@ func SetMetadata(tx Tx, at Stamp, c *command.SetMetadata) ([]byte, error) {
 			return nil, err
 		}
 	}
+	if err := changes.checkEvents(); err != nil {
+		return nil, err
+	}
 	return nil, changes.write(tx)
 }
 
 func (c *didChanges) setMetadata(d *changedDID, m *command.DIDMetadata, recursive bool) error {
-	set, err := validateMetadata(c.at, d.did.Type, m.Set)
+	set, err := validateMetadata(c.v, c.at, d.did.Type, m.Set)
 	if err != nil {
 		return err
 	}

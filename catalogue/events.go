@@ -2,7 +2,10 @@ package catalogue
 
 import (
 	"fmt"
+	"math"
 	"strconv"
+
+	"dapple/command"
 )
 
 // metaEvents is the metadata key of a file's number of events. Under the same key a dataset keeps the sum of its files as it is
@@ -10,7 +13,7 @@ import (
 // shows none.
 const metaEvents = "events"
 
-// maxEvents bounds the events of a file, so that no dataset's sum overflows.
+// maxEvents bounds the events of a file before feature level 1; from there on a dataset's sum must fit into 64 bits.
 const maxEvents = 1 << 40
 
 // eventsIn returns the number of events among metadata, 0 where there is none.
@@ -50,9 +53,40 @@ func putEvents(tx Tx, at Stamp, ref didRef, d *DID, n int64) error {
 	return putMetadata(tx, at, ref, d, []MetadataEntry{e})
 }
 
-// sumEvents keeps with a container what the datasets under it have now.
+// checkEvents refuses what would give a dataset more events than a number of 64 bits holds. Before feature level 1 no file
+// had so many that it could happen.
+func (c *didChanges) checkEvents() error {
+	for _, d := range c.order {
+		if d.events.isZero() {
+			continue
+		}
+		meta, err := loadMetadata(c.v, d.ref, d.did)
+		if err != nil {
+			return err
+		}
+		n, err := eventsIn(meta)
+		if err != nil {
+			return err
+		}
+		sum := d.events
+		sum.add(n)
+		if sum.fits() {
+			continue
+		}
+		level, err := FeatureLevel(c.v)
+		if err != nil {
+			return err
+		}
+		if level >= 1 {
+			return Errorf(command.CodeInvalidValue, "dataset '%s' cannot hold more than %d events", d.ref.name, math.MaxInt64)
+		}
+	}
+	return nil
+}
+
+// sumEvents keeps with a container what the datasets under it have now; what is beyond 64 bits is as much as they hold.
 func sumEvents(tx Tx, at Stamp, ref didRef, d *DID) error {
-	var sum int64
+	var sum wideInt
 	err := scanDatasets(tx, ref, d.Type, func(below didRef) (bool, error) {
 		dataset, err := mustLoadDID(tx, below)
 		if err != nil {
@@ -63,13 +97,20 @@ func sumEvents(tx Tx, at Stamp, ref didRef, d *DID) error {
 			return false, err
 		}
 		n, err := eventsIn(meta)
-		sum += n
+		sum.add(n)
 		return true, err
 	})
 	if err != nil {
 		return err
 	}
-	return putEvents(tx, at, ref, d, sum)
+	level, err := FeatureLevel(tx)
+	if err != nil {
+		return err
+	}
+	if level >= 1 {
+		return putEvents(tx, at, ref, d, sum.clamped())
+	}
+	return putEvents(tx, at, ref, d, sum.low())
 }
 
 // setEvents lays metadata with another number of events over a file's and brings the file's datasets up to date.
@@ -91,7 +132,8 @@ func (c *didChanges) setEvents(d *changedDID, set []MetadataEntry) error {
 		if err != nil {
 			return false, err
 		}
-		parent.events += after - before
+		parent.events.add(after)
+		parent.events.subtract(before)
 		return true, nil
 	})
 }

@@ -87,14 +87,14 @@ func FindMetadata(entries []MetadataEntry, key string) (string, bool) {
 
 // validateMetadata checks what a client wants to set on a DID of a type and returns it as it is to be stored, in ascending
 // order of key. An entry with an empty Value takes a fixed key away.
-func validateMetadata(at Stamp, t DIDType, values map[string]string) ([]MetadataEntry, error) {
+func validateMetadata(v View, at Stamp, t DIDType, values map[string]string) ([]MetadataEntry, error) {
 	entries := make([]MetadataEntry, 0, len(values))
 	for key, value := range values {
 		entries = append(entries, MetadataEntry{key, value})
 	}
 	slices.SortFunc(entries, func(a, b MetadataEntry) int { return strings.Compare(a.Key, b.Key) })
 	for i := range entries {
-		if err := checkMetadata(at, t, &entries[i]); err != nil {
+		if err := checkMetadata(v, at, t, &entries[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -103,7 +103,7 @@ func validateMetadata(at Stamp, t DIDType, values map[string]string) ([]Metadata
 }
 
 // checkMetadata checks one entry and turns it into what is stored.
-func checkMetadata(at Stamp, t DIDType, e *MetadataEntry) error {
+func checkMetadata(v View, at Stamp, t DIDType, e *MetadataEntry) error {
 	if e.Key == "" || len(e.Key) > MaxMetadataKey {
 		return Errorf(command.CodeInvalidMetadata, "metadata key %.40q is empty or longer than %d bytes", e.Key, MaxMetadataKey)
 	}
@@ -123,7 +123,7 @@ func checkMetadata(at Stamp, t DIDType, e *MetadataEntry) error {
 	if f.filesOnly && t != TypeFile {
 		return Errorf(command.CodeUnsupportedOperation, "%s can be set on files only", e.Key)
 	}
-	return f.convert(at, e)
+	return f.convert(v, at, e)
 }
 
 // mergeMetadata lays changes over what is there; both are in ascending order of key. An empty value takes the key away.

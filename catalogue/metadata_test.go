@@ -23,6 +23,13 @@ func TestValidateMetadata(t *testing.T) {
 		{"events", `"10"`, `10`},
 		{"events", `1099511627776`, `1099511627776`},
 		{"run_number", `-3`, `-3`},
+		{"task_id", `5000000001`, `5000000001`},
+		{"panda_id", `9223372036854775807`, `9223372036854775807`},
+		{"lumiblocknr", `"-9223372036854775808"`, `-9223372036854775808`},
+		{"access_cnt", `4294967296`, `4294967296`},
+		{"events", `9007199254740993`, `9007199254740993`},
+		{"run_number", `5e9`, `5000000000`},
+		{"run_number", `5.0`, `5`},
 		{"hidden", `true`, `true`},
 		{"hidden", `0`, `false`},
 		{"guid", `"{01234567-89AB-cdef-0123-456789ABCDEF}"`, `"0123456789abcdef0123456789abcdef"`},
@@ -34,7 +41,7 @@ func TestValidateMetadata(t *testing.T) {
 		{"own", `{"a":[1,2]}`, `{"a":[1,2]}`},
 		{"own", `null`, `null`},
 	} {
-		got, err := validateMetadata(at, TypeFile, map[string]string{c.key: c.value})
+		got, err := validateMetadata(levelOneView(t), at, TypeFile, map[string]string{c.key: c.value})
 		require.NoError(t, err, "%s=%s", c.key, c.value)
 		key, value := c.key, c.stored
 		if k, v, found := strings.Cut(c.stored, "="); found {
@@ -57,7 +64,12 @@ func TestValidateMetadata(t *testing.T) {
 		{"is_archive", `true`, TypeFile, command.CodeInvalidMetadata},
 		{"campaign", `"` + strings.Repeat("é", 51) + `"`, TypeFile, command.CodeInvalidMetadata},
 		{"campaign", `["x"]`, TypeFile, command.CodeInvalidMetadata},
-		{"run_number", `2147483648`, TypeFile, command.CodeInvalidMetadata},
+		{"run_number", `9223372036854775808`, TypeFile, command.CodeInvalidMetadata},
+		{"run_number", `-9223372036854775809`, TypeFile, command.CodeInvalidMetadata},
+		{"run_number", `"9223372036854775808"`, TypeFile, command.CodeInvalidMetadata},
+		{"run_number", `"5.0"`, TypeFile, command.CodeInvalidMetadata},
+		{"run_number", `1e19`, TypeFile, command.CodeInvalidMetadata},
+		{"run_number", `true`, TypeFile, command.CodeInvalidMetadata},
 		{"run_number", `1.5`, TypeFile, command.CodeInvalidMetadata},
 		{"hidden", `"yes"`, TypeFile, command.CodeInvalidMetadata},
 		{"eol_at", `"soon"`, TypeFile, command.CodeInvalidMetadata},
@@ -66,7 +78,7 @@ func TestValidateMetadata(t *testing.T) {
 		{"lifetime", `"NaN"`, TypeFile, command.CodeInvalidMetadata},
 		{"own", ``, TypeFile, command.CodeInvalidMetadata},
 	} {
-		_, err := validateMetadata(at, c.t, map[string]string{c.key: c.value})
+		_, err := validateMetadata(levelOneView(t), at, c.t, map[string]string{c.key: c.value})
 		require.Equal(t, c.code, CodeOf(err), "%s=%s: %v", c.key, c.value, err)
 	}
 }
@@ -177,5 +189,55 @@ func TestEventsOfCollections(t *testing.T) {
 	didDo(s, "root", DeleteReplicas, &command.DeleteReplicas{Rse: "ONE", Files: []*command.ReplicaName{{Scope: "s", Name: "g"}}})
 	require.Empty(t, events("d1"))
 	require.Equal(t, "125", events("cont"), "what it had when it was closed")
-	didRefused(s, command.CodeInvalidMetadata, "root", SetMetadata, set("f", `1099511627777`))
+	didRefused(s, command.CodeInvalidMetadata, "root", SetMetadata, set("f", `9223372036854775808`))
+}
+
+// levelOneView is an empty catalogue with the newest rules.
+func levelOneView(t *testing.T) View {
+	t.Helper()
+	tx := NewMemTx()
+	putVersions(tx, SchemaVersion, NewestFeatureLevel)
+	return tx
+}
+
+func TestNumbersOfFeatureLevel0(t *testing.T) {
+	tx := NewMemTx()
+	putVersions(tx, SchemaVersion, 0)
+	for _, c := range [][2]string{{"run_number", "2147483648"}, {"panda_id", "-2147483649"}, {"events", "1099511627777"}, {"task_id", "5.0"}} {
+		_, err := validateMetadata(tx, Stamp{}, TypeFile, map[string]string{c[0]: c[1]})
+		require.Equal(t, command.CodeInvalidMetadata, CodeOf(err), "%s", c)
+	}
+	_, err := validateMetadata(tx, Stamp{}, TypeFile, map[string]string{"run_number": "2147483647", "events": "1099511627776"})
+	require.NoError(t, err)
+}
+
+// What a dataset's files have together fits into 64 bits, or the command is refused.
+func TestManyEvents(t *testing.T) {
+	s := newDIDStore(t)
+	s.files("a", "b", "c")
+	s.collections(TypeDataset, "ds", "other")
+	s.collections(TypeContainer, "cont")
+	s.attach("cont", "ds", "other")
+	set := func(name, events string) *command.SetMetadata {
+		return &command.SetMetadata{Dids: []*command.DIDMetadata{{Scope: "s", Name: name, Set: map[string]string{"events": events}}}}
+	}
+	events := func(name string) string {
+		meta, err := GetMetadata(s.tx, "s", name)
+		require.NoError(t, err)
+		text, _ := FindMetadata(meta, "events")
+		return text
+	}
+	didDo(s, "root", SetMetadata, set("a", "9223372036854775807"))
+	didDo(s, "root", SetMetadata, set("b", "1"))
+	didDo(s, "root", SetMetadata, set("c", "-1"))
+	s.attach("ds", "a")
+	didRefused(s, command.CodeInvalidValue, "root", AttachDIDs, attachTo("ds", "b"))
+	s.attach("ds", "b", "c") // together they are no more
+	require.Equal(t, "9223372036854775807", events("ds"))
+	didRefused(s, command.CodeInvalidValue, "root", SetMetadata, set("b", "2"))
+	s.attach("other", "a")
+	didDo(s, "root", SetDIDStatus, &command.SetDIDStatus{Scope: "s", Name: "cont"})
+	require.Equal(t, "9223372036854775807", events("cont"))
+	didDo(s, "root", DetachDIDs, detachFrom("ds", "a"))
+	require.Empty(t, events("ds"))
 }

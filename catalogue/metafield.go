@@ -57,11 +57,12 @@ const (
 type metadataField struct {
 	key       string
 	kind      metadataKind
-	limit     int64 // of metaText the length in characters, of metaInteger the largest value
+	limit     int64 // of metaText the length in characters, of metaInteger the largest value before feature level 1
 	filesOnly bool
 }
 
 // metadataFields are the keys that the API fixes. They and their types are part of what SetMetadata does: never change a row.
+// From feature level 1 on the limits of integers do not hold: every integer has 64 bits.
 var metadataFields = [...]metadataField{
 	{key: "access_cnt", kind: metaInteger, limit: math.MaxInt32},
 	{key: "accessed_at", kind: metaTime},
@@ -112,7 +113,7 @@ func IsFixedMetadata(key string) bool {
 }
 
 // convert turns what the client sent into what is stored. null takes the key away.
-func (f metadataField) convert(at Stamp, e *MetadataEntry) error {
+func (f metadataField) convert(v View, at Stamp, e *MetadataEntry) error {
 	if f.kind == metaRefused {
 		return Errorf(command.CodeInvalidMetadata, "the metadata key '%s' cannot be set", e.Key)
 	}
@@ -124,6 +125,12 @@ func (f metadataField) convert(at Stamp, e *MetadataEntry) error {
 		return nil
 	}
 	stored, ok := f.stored(at, e.Value)
+	if !ok && f.kind == metaInteger {
+		var err error
+		if stored, ok, err = f.storedWide(v, e.Value); err != nil {
+			return err
+		}
+	}
 	if !ok {
 		return Errorf(command.CodeInvalidMetadata, "invalid value for metadata key '%s': %.80s", e.Key, e.Value)
 	}
@@ -175,6 +182,22 @@ func (f metadataField) stored(at Stamp, value string) (string, bool) {
 	default:
 		return "", false
 	}
+}
+
+// storedWide is stored for integers from feature level 1 on: all of 64 bits, and a whole number that is written as a fraction
+// or with an exponent, as 5.0 and 5e9, which is the same number to the clients.
+func (f metadataField) storedWide(v View, value string) (string, bool, error) {
+	level, err := FeatureLevel(v)
+	if err != nil || level < 1 {
+		return "", false, err
+	}
+	var text string
+	if json.Unmarshal([]byte(value), &text) == nil {
+		n, err := strconv.ParseInt(text, 10, 64)
+		return strconv.FormatInt(n, 10), err == nil, nil
+	}
+	n, ok := wholeNumber(value)
+	return strconv.FormatInt(n, 10), ok, nil
 }
 
 // expiry returns the time after a lifetime in seconds, as decimal text; at most a thousand years either way.

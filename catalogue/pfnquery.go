@@ -3,6 +3,9 @@ package catalogue
 import (
 	"cmp"
 	"slices"
+	"strings"
+
+	"dapple/command"
 )
 
 // pfnFinder finds the replicas that PFNs name. It reads the RSEs once, however many PFNs there are.
@@ -43,6 +46,41 @@ func (f *pfnFinder) find(pfn string) (pfnMatch, bool, error) {
 		}
 	}
 	return candidates[0], true, nil
+}
+
+// findOnly is find for what is to be changed: where several RSEs have a replica by that PFN it does not say which one is meant,
+// which is CodeAmbiguousPFN. Before feature level 1 the first of them is taken.
+func (f *pfnFinder) findOnly(pfn string) (pfnMatch, bool, error) {
+	candidates, err := f.candidates(pfn)
+	if err != nil || len(candidates) == 0 {
+		return pfnMatch{}, false, err
+	}
+	var found []int
+	for i := range candidates {
+		if err := f.resolve(&candidates[i]); err != nil {
+			return pfnMatch{}, false, err
+		}
+		if candidates[i].exists {
+			found = append(found, i)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return candidates[0], true, nil
+	case 1:
+		return candidates[found[0]], true, nil
+	}
+	level, err := FeatureLevel(f.v)
+	if err != nil || level < 1 {
+		return candidates[found[0]], true, err
+	}
+	names := make([]string, len(found))
+	for i, at := range found {
+		names[i] = candidates[at].rse.Name
+	}
+	slices.Sort(names)
+	return pfnMatch{}, false, Errorf(command.CodeAmbiguousPFN,
+		"PFN '%.256s' is that of a replica at each of %s: nothing is declared; name the replica by scope, name and rse", pfn, strings.Join(names, ", "))
 }
 
 // candidates returns the RSEs that a PFN may belong to, the longest prefix first.

@@ -218,7 +218,7 @@ func (c *planCheck) unknown(p *plannedFile, f *command.NewFile, i int) (err erro
 			f.Scope, f.Name, c.plan.rse.Name)
 	}
 	if len(f.Meta) > 0 {
-		if p.meta, err = validateMetadata(c.at, TypeFile, f.Meta); err != nil {
+		if p.meta, err = validateMetadata(c.v, c.at, TypeFile, f.Meta); err != nil {
 			return err
 		}
 	}

@@ -1,9 +1,7 @@
 package catalogue
 
 import (
-	"cmp"
 	"net/url"
-	"slices"
 	"strings"
 
 	"dapple/command"
@@ -68,7 +66,9 @@ type ListedPFN struct {
 	Domain string
 	// ClientExtract is set where the client has to take the file out of the archive.
 	ClientExtract bool
-	priority      int
+	// Repeated is set where the same PFN comes with another RSE that is before this one by domain, priority and name.
+	Repeated bool
+	priority int
 }
 
 // ListedReplica is one replica of a file, or of an archive that it is in.
@@ -286,11 +286,7 @@ func (l *ReplicaList) begin(f ListedRef) error {
 
 // finish completes the row of the DID in l.d and shows it.
 func (l *ReplicaList) finish(ref didRef, visit func(*ListedFile) (bool, error)) (bool, error) {
-	if len(l.row.PFNs) > 1 {
-		slices.SortFunc(l.row.PFNs, func(a, b ListedPFN) int {
-			return cmp.Or(strings.Compare(a.Domain, b.Domain), cmp.Compare(a.priority, b.priority), strings.Compare(a.PFN, b.PFN))
-		})
-	}
+	sortPFNs(l.row.PFNs)
 	if l.q.ResolveParents {
 		parents, err := l.lineage.above(ref, &l.d)
 		if err != nil {

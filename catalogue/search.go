@@ -18,6 +18,7 @@ type Search struct {
 	custom    bool
 	recursive bool
 	limit     int
+	offset    int
 }
 
 // conditionGroup is a set of conditions that must all hold.
@@ -28,24 +29,25 @@ type conditionGroup struct {
 
 // SearchOptions are what a search asks for beside its conditions.
 type SearchOptions struct {
-	// Type is all, collection, dataset, container or file, in any case.
+	// Type is all, collection, dataset, container or file, in any case; "" is collection, and all in a search for clients' own
+	// keys. A condition on type takes its place in its group.
 	Type string
 	// Recursive also finds what is below the collections found and fulfils the conditions other than the name's.
 	Recursive bool
-	// Limit is the largest number of DIDs, 0 for all.
-	Limit int
+	// Limit is the largest number of DIDs, 0 for all; Offset is how many that are found first are left out.
+	Limit, Offset int
 }
 
 // NewSearch checks a search. Of the groups one must hold, of the conditions of a group all. The refusals: CodeInvalidFilter,
 // CodeUnsupportedOperation for an unknown type, CodeKeyNotFound for a key that cannot be searched, and CodeInvalidMetadata
 // where fixed keys and the clients' own are mixed.
 func NewSearch(scope string, groups [][]Condition, o SearchOptions) (*Search, error) {
-	s := &Search{scope: scope, recursive: o.Recursive, limit: o.Limit}
+	s := &Search{scope: scope, recursive: o.Recursive, limit: o.Limit, offset: o.Offset}
 	own, fixed := 0, 0
 	for _, group := range groups {
 		for _, c := range group {
 			switch key, _, _ := strings.Cut(c.Key, "."); {
-			case key == "name":
+			case isNeutral(key):
 			case key == "created_at" || IsFixedMetadata(key) || slices.Contains(searchedColumns[:], key):
 				fixed++
 			default:
@@ -57,6 +59,12 @@ func NewSearch(scope string, groups [][]Condition, o SearchOptions) (*Search, er
 		return nil, Errorf(command.CodeInvalidMetadata, "Filter keys used do not all belong to the same metadata plugin.")
 	}
 	s.custom = own > 0
+	if o.Type == "" {
+		o.Type = "collection"
+		if s.custom {
+			o.Type = "all"
+		}
+	}
 	for _, group := range groups {
 		g, err := newConditionGroup(group, o.Type, s.custom)
 		if err != nil {
@@ -65,6 +73,11 @@ func NewSearch(scope string, groups [][]Condition, o SearchOptions) (*Search, er
 		s.groups = append(s.groups, g)
 	}
 	return s, nil
+}
+
+// isNeutral reports whether a key goes with fixed keys and with the clients' own: what tells DIDs apart is no metadata.
+func isNeutral(key string) bool {
+	return key == "name" || key == keyScope || key == "type"
 }
 
 func newConditionGroup(group []Condition, didType string, custom bool) (conditionGroup, error) {
@@ -84,14 +97,11 @@ func newConditionGroup(group []Condition, didType string, custom bool) (conditio
 			return g, err
 		}
 		is := criterion{parsed.key, parsed.operator}
-		if seen[is] {
+		if seen[is] && parsed.key != keyScope {
 			return g, Errorf(command.CodeInvalidFilter, "the filter '%s' is there twice", c.Key)
 		}
 		seen[is] = true
 		g.conditions = append(g.conditions, parsed)
-	}
-	if custom {
-		return g, nil // the API does not apply the type to searches for own metadata
 	}
 	var err error
 	g.types, err = searchTypes(didType)
@@ -117,6 +127,9 @@ func searchTypes(name string) ([]DIDType, error) {
 
 // ByOwnKeys reports whether the search is for metadata of the clients' own keys; the API then tells names alone.
 func (s *Search) ByOwnKeys() bool { return s.custom }
+
+// Counts reports whether the search counts what it finds, so that it must begin at its start.
+func (s *Search) Counts() bool { return s.limit > 0 || s.offset > 0 }
 
 // Scan visits the DIDs found, those of the scope in ascending order of name; a recursive search tells those below a collection
 // after it, each DID once. d is valid until visit returns. An unknown scope has no DIDs.
@@ -205,20 +218,23 @@ func (r *searchRun) tell(ref didRef, d *DID) (bool, error) {
 	if r.seen != nil {
 		r.seen[ref] = true
 	}
+	r.found++
+	if r.found <= r.offset {
+		return true, nil
+	}
 	scope, err := r.names.name(r.v, ref.scope)
 	if err != nil {
 		return false, err
 	}
-	r.found++
 	more, err := r.visit(scope, ref.name, d)
-	return more && (r.limit == 0 || r.found < r.limit), err
+	return more && (r.limit == 0 || r.found-r.offset < r.limit), err
 }
 
 func (r *searchRun) matches(ref didRef, d *DID, byName bool) (bool, error) {
-	subject := subject{name: ref.name, did: d, load: func() ([]MetadataEntry, error) { return loadMetadata(r.v, ref, d) }}
+	subject := subject{run: r, ref: ref, did: d}
 	for i := range r.groups {
 		g := &r.groups[i]
-		if g.types != nil && !slices.Contains(g.types, d.Type) {
+		if !slices.Contains(g.types, d.Type) {
 			continue
 		}
 		holds := true

@@ -48,6 +48,11 @@ func searchStore(t *testing.T) *didStore {
 		{Scope: "s", Name: "ds2", Set: map[string]string{"campaign": `"mc25"`, "run_number": `7`, "quality": `"good"`, "checked": `true`}},
 		{Scope: "s", Name: "f1", Set: map[string]string{"guid": `"0123456789abcdef0123456789abcdef"`, "events": `100`}},
 	}})
+	didDo(s, "root", SetMetadata, &command.SetMetadata{Dids: []*command.DIDMetadata{
+		{Scope: "s", Name: "f1", Set: map[string]string{"panda_id": `9007199254740993`, "big": `9007199254740993`, "mark": `"x"`}},
+		{Scope: "s", Name: "f2", Set: map[string]string{"panda_id": `9007199254740992`, "big": `9007199254740992`}},
+		{Scope: "s", Name: "ds1", Set: map[string]string{"mark": `"x"`}}, {Scope: "s", Name: "cont", Set: map[string]string{"mark": `"x"`}},
+	}})
 	return s
 }
 
@@ -80,7 +85,26 @@ func TestSearch(t *testing.T) {
 		"guid":               {[][]Condition{{{"guid", "01234567-89AB-CDEF-0123-456789ABCDEF"}}}, SearchOptions{Type: "file"}, []string{"f1"}},
 		"created after":      {[][]Condition{{{"created_after", "1970-01-01T00:00:01"}, {"name", "cont"}}}, SearchOptions{}, []string{"cont"}},
 		"created before":     {[][]Condition{{{"created_before", "1970-01-01 00:00:01"}}}, SearchOptions{}, nil},
-		"own number":         {[][]Condition{{{"quality.gte", "5"}}}, SearchOptions{Type: "file"}, []string{"ds1"}},
+		"own number":         {[][]Condition{{{"quality.gte", "5"}}}, SearchOptions{Type: "dataset"}, []string{"ds1"}},
+		"own by type":        {[][]Condition{{{"quality.gte", "5"}}}, SearchOptions{Type: "file"}, nil},
+		"own of any type":    {[][]Condition{{{"mark", "x"}}}, SearchOptions{Type: "-"}, []string{"cont", "ds1", "f1"}},
+		"own, type in group": {[][]Condition{{{"mark", "x"}, {"type", "container"}}, {{"mark", "x"}, {"type", "FILE"}}}, SearchOptions{Type: "dataset"}, []string{"cont", "f1"}},
+		"own and scope":      {[][]Condition{{{"mark", "x"}, {"scope", "s"}}}, SearchOptions{Type: "dataset"}, []string{"ds1"}},
+		"own and name":       {[][]Condition{{{"mark", "x"}, {"name", "*1"}}}, SearchOptions{Type: "all"}, []string{"ds1", "f1"}},
+		"own exactly":        {[][]Condition{{{"big", "9007199254740993"}}}, SearchOptions{Type: "all"}, []string{"f1"}},
+		"own above":          {[][]Condition{{{"big.gt", "9007199254740992"}}}, SearchOptions{Type: "all"}, []string{"f1"}},
+		"scope":              {[][]Condition{{{"scope", "s"}, {"name", "ds1"}}}, SearchOptions{}, []string{"ds1"}},
+		"scope twice":        {[][]Condition{{{"scope", "s"}, {"scope", "*"}, {"name", "ds1"}}}, SearchOptions{}, []string{"ds1"}},
+		"two scopes":         {[][]Condition{{{"scope", "s"}, {"scope", "a"}}}, SearchOptions{}, nil},
+		"another scope":      {[][]Condition{{{"scope", "a"}}}, SearchOptions{}, nil},
+		"not the scope":      {[][]Condition{{{"scope.ne", "s"}}}, SearchOptions{}, nil},
+		"big number":         {[][]Condition{{{"panda_id", "9007199254740993"}}}, SearchOptions{Type: "all"}, []string{"f1"}},
+		"big number above":   {[][]Condition{{{"panda_id.gt", "9007199254740992"}}}, SearchOptions{Type: "all"}, []string{"f1"}},
+		"big number below":   {[][]Condition{{{"panda_id.lte", "9007199254740992.5"}}}, SearchOptions{Type: "all"}, []string{"f2"}},
+		"offset":             {[][]Condition{{{"name", "ds*"}}}, SearchOptions{Offset: 1}, []string{"ds2", "ds_top"}},
+		"offset and limit":   {[][]Condition{{{"name", "ds*"}}}, SearchOptions{Offset: 1, Limit: 1}, []string{"ds2"}},
+		"offset beyond":      {[][]Condition{{{"name", "ds*"}}}, SearchOptions{Offset: 9}, nil},
+		"recursive offset":   {[][]Condition{{{"name", "ds_top"}}}, SearchOptions{Recursive: true, Offset: 1, Limit: 2}, []string{"cont", "ds1"}},
 		"own text":           {[][]Condition{{{"quality", "good"}}}, SearchOptions{}, []string{"ds2"}},
 		"own boolean":        {[][]Condition{{{"checked", "True"}}}, SearchOptions{}, []string{"ds2"}},
 		"own ne wants a key": {[][]Condition{{{"quality.ne", "bad"}}}, SearchOptions{}, []string{"ds1", "ds2"}},
@@ -89,8 +113,8 @@ func TestSearch(t *testing.T) {
 		"recursive limited":  {[][]Condition{{{"name", "ds_top"}}}, SearchOptions{Recursive: true, Limit: 2}, []string{"ds_top", "cont"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if c.options.Type == "" {
-				c.options.Type = "collection"
+			if c.options.Type == "-" {
+				c.options.Type = ""
 			}
 			search, err := NewSearch("s", c.groups, c.options)
 			require.NoError(t, err)
@@ -115,6 +139,8 @@ func TestSearchRefusals(t *testing.T) {
 		code  command.Code
 	}{
 		"type":               {nil, "thing", command.CodeUnsupportedOperation},
+		"type of own keys":   {[]Condition{{"mark", "x"}}, "thing", command.CodeUnsupportedOperation},
+		"ordered scope":      {[]Condition{{"scope.gt", "s"}}, "all", command.CodeInvalidFilter},
 		"type in the group":  {[]Condition{{"type", "thing"}}, "all", command.CodeUnsupportedOperation},
 		"operator":           {[]Condition{{"name.like", "x"}}, "all", command.CodeInvalidFilter},
 		"two operators":      {[]Condition{{"length.gt.lt", "1"}}, "all", command.CodeInvalidFilter},

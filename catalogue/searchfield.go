@@ -30,6 +30,9 @@ var searchedColumns = [...]string{
 	"adler32", "bytes", "created_after", "created_before", "deleted_at", "expired_at", "length", "md5", "type",
 }
 
+// keyScope is the key of a DID's scope, which a search may name besides the one that it looks in: both must hold.
+const keyScope = "scope"
+
 // condition is a condition that has been understood.
 type condition struct {
 	key      string
@@ -38,7 +41,7 @@ type condition struct {
 	text     string // the value as it was written; a pattern where wild is set
 	wild     bool
 	any      bool // a lone star: everything fulfils the condition
-	number   float64
+	number   decimal
 }
 
 // searchKind says how values of a key are compared.
@@ -72,8 +75,8 @@ func parseCondition(c Condition, custom bool) (condition, error) {
 	switch {
 	case parsed.wild && ordered:
 		return condition{}, Errorf(command.CodeInvalidFilter, "Wildcards can only be used with equality operators")
-	case key == "name" && ordered:
-		return condition{}, Errorf(command.CodeInvalidFilter, "Name operator must be an equality operator.")
+	case (key == "name" || key == keyScope) && ordered:
+		return condition{}, Errorf(command.CodeInvalidFilter, "%s operator must be an equality operator.", strings.ToUpper(key[:1])+key[1:])
 	case parsed.any:
 		return parsed, nil
 	}
@@ -82,7 +85,7 @@ func parseCondition(c Condition, custom bool) (condition, error) {
 
 func searchKindOf(key string, custom bool) searchKind {
 	switch key {
-	case "name", "adler32", "md5":
+	case "name", keyScope, "adler32", "md5":
 		return searchText
 	case "bytes", "length":
 		return searchNumber
@@ -115,7 +118,7 @@ func (c *condition) understand() error {
 	ok := true
 	switch c.kind {
 	case searchNumber:
-		c.number, ok = parseNumberText(c.text)
+		c.number, ok = parseDecimal(c.text)
 	case searchBoolean:
 		switch strings.ToLower(c.text) {
 		case "true", "1":
@@ -128,7 +131,7 @@ func (c *condition) understand() error {
 	case searchTime:
 		var micros int64
 		micros, ok = ParseTime(c.text)
-		c.number = float64(micros) // below 2^53 for the next two centuries
+		c.number, _ = parseDecimal(strconv.FormatInt(micros, 10))
 	case searchText:
 		if c.key == "guid" {
 			c.text = strings.ToLower(strings.ReplaceAll(c.text, "-", ""))
@@ -140,16 +143,11 @@ func (c *condition) understand() error {
 	return nil
 }
 
-func parseNumberText(text string) (float64, bool) {
-	n, err := strconv.ParseFloat(text, 64)
-	return n, err == nil && n-n == 0 // neither infinite nor no number
-}
-
 // subject is a DID that conditions are held against; its metadata is read at most once.
 type subject struct {
-	name   string
+	run    *searchRun
+	ref    didRef
 	did    *DID
-	load   func() ([]MetadataEntry, error)
 	loaded bool
 	meta   []MetadataEntry
 }
@@ -169,8 +167,8 @@ func (c *condition) holds(s *subject, custom bool) (bool, error) {
 	}
 	switch c.kind {
 	case searchNumber, searchTime:
-		n, ok := parseNumberText(value)
-		return ok && c.compares(cmp.Compare(n, c.number)), nil
+		n, ok := parseDecimal(value)
+		return ok && c.compares(n.compare(c.number)), nil
 	case searchJSON:
 		return c.holdsJSON(value), nil
 	}
@@ -189,9 +187,9 @@ func (c *condition) holdsJSON(value string) bool {
 	if c.wild {
 		return matchWildcard(c.text, text) == (c.operator == opEqual)
 	}
-	if want, ok := parseNumberText(c.text); ok {
-		n, isNumber := parseNumberText(text)
-		return isNumber && c.compares(cmp.Compare(n, want))
+	if want, ok := parseDecimal(c.text); ok {
+		n, isNumber := parseDecimal(text)
+		return isNumber && c.compares(n.compare(want))
 	}
 	if want, ok := ParseTime(c.text); ok {
 		t, isTime := ParseTime(text)
@@ -226,7 +224,10 @@ func (s *subject) value(key string) (string, bool, error) {
 	d := s.did
 	switch key {
 	case "name":
-		return s.name, true, nil
+		return s.ref.name, true, nil
+	case keyScope:
+		scope, err := s.run.names.name(s.run.v, s.ref.scope)
+		return scope, true, err
 	case "adler32":
 		return d.Adler32, d.Adler32 != "", nil
 	case "md5":
@@ -250,7 +251,7 @@ func (s *subject) value(key string) (string, bool, error) {
 		return "", false, nil
 	}
 	if !s.loaded {
-		meta, err := s.load()
+		meta, err := loadMetadata(s.run.v, s.ref, d)
 		if err != nil {
 			return "", false, err
 		}

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
@@ -49,11 +50,11 @@ func TestCluster(t *testing.T) {
 	a, b, dataset := client.DIDName{Scope: "user.joe", Name: "dir/a"}, client.DIDName{Scope: "user.joe", Name: "b"}, client.DIDName{Scope: "user.joe", Name: "d"}
 	require.NoError(t, c.AddDID(ctx, dataset, "DATASET"))
 	require.NoError(t, c.Attach(ctx, dataset, []client.DIDName{a, b}))
-	other := client.DIDName{Scope: "user.joe", Name: "d2"}
-	require.NoError(t, c.AddDID(ctx, other, "DATASET"))
+	second := client.DIDName{Scope: "user.joe", Name: "d2"}
+	require.NoError(t, c.AddDID(ctx, second, "DATASET"))
 	wrong := uint64(3)
-	require.ErrorIs(t, c.AttachAt(ctx, other, "TWO", []client.AttachedFile{{Scope: b.Scope, Name: b.Name, Bytes: &wrong}}), client.ErrConflict)
-	require.NoError(t, c.AttachAt(ctx, other, "TWO", []client.AttachedFile{{Scope: a.Scope, Name: a.Name}}))
+	require.ErrorIs(t, c.AttachAt(ctx, second, "TWO", []client.AttachedFile{{Scope: b.Scope, Name: b.Name, Bytes: &wrong}}), client.ErrConflict)
+	require.NoError(t, c.AttachAt(ctx, second, "TWO", []client.AttachedFile{{Scope: a.Scope, Name: a.Name}}))
 	children, err := all(c.ListContent(ctx, dataset))
 	require.NoError(t, err)
 	require.Len(t, children, 2)
@@ -73,10 +74,11 @@ func TestCluster(t *testing.T) {
 	not, err := c.DeclareBad(ctx, pfns, "broken")
 	require.NoError(t, err)
 	require.Empty(t, not)
-	require.NoError(t, c.SetMetadata(ctx, dataset, map[string]any{"project": "p"}))
+	require.NoError(t, c.SetMetadata(ctx, dataset, map[string]any{"project": "p", "panda_id": int64(9007199254740993), "own": uint64(1<<64 - 1)}))
 	meta, err := c.Metadata(ctx, dataset)
 	require.NoError(t, err)
 	require.Equal(t, "p", meta["project"])
+	require.Equal(t, json.Number("9007199254740993"), meta["panda_id"])
 	short := client.NewDID{
 		Scope: "user.joe", Name: "short", Type: "DATASET", Lifetime: time.Hour, Meta: map[string]any{"own": 1}, Children: []client.DIDName{a},
 	}

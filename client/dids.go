@@ -121,7 +121,7 @@ func (c *Client) ListFiles(ctx context.Context, did DIDName) iter.Seq2[File, err
 	return lines[File](ctx, c, request{method: http.MethodGet, path: path("dids", did.Scope, did.Name, "files")})
 }
 
-// Metadata returns the metadata of a DID.
+// Metadata returns the metadata of a DID. Numbers are of type json.Number, with all their digits.
 func (c *Client) Metadata(ctx context.Context, did DIDName) (meta map[string]any, err error) {
 	return meta, c.call(ctx, request{method: http.MethodGet, path: path("dids", did.Scope, did.Name, "meta")}, &meta)
 }

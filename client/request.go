@@ -49,7 +49,9 @@ func (c *Client) call(ctx context.Context, r request, into any) error {
 	if err != nil || into == nil {
 		return err
 	}
-	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
+	decoder := json.NewDecoder(response.Body)
+	decoder.UseNumber() // a number in metadata may have more digits than a float64
+	if err := decoder.Decode(into); err != nil {
 		return fmt.Errorf("%s %s: %w", r.method, r.path, err)
 	}
 	return nil

@@ -118,6 +118,7 @@ const (
 	CodeReplicaLocked   Code = 193
 	CodeStateForbidden  Code = 194 // a change of state that the rules forbid
 	CodeVersionMismatch Code = 195 // a replica that has another version than the one named
+	CodeAmbiguousPFN    Code = 196 // a PFN by which several RSEs have a replica
 )
 
 // The change feed.

@@ -46,7 +46,7 @@ func appendBadRow(b []byte, r *catalogue.BadRow) []byte {
 
 // readBadFilter reads which declarations are wanted, and whether as PFNs.
 func readBadFilter(c *gin.Context) (filter catalogue.BadFilter, pfns bool, limit int, err error) {
-	filter.RSE = c.Query("rse")
+	filter.RSE, filter.Scope = c.Query("rse"), c.Query("scope")
 	if text, found := c.GetQuery("state"); found {
 		state, known := catalogue.ParseBadState(text)
 		if !known || len(text) != 1 {

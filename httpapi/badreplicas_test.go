@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -186,4 +188,74 @@ func TestDatasetReplicas(t *testing.T) {
 	// A name may look like a part of the API.
 	ts.do("POST", "/replicas", `{"rse": "ONE", "files": [{"scope": "s", "name": "x/datasets", "bytes": 1}]}`).want(t, 201, "")
 	ts.do("GET", "/replicas/s/x%2Fdatasets", "").want(t, 200, "")
+}
+
+// TestOnePFNAtTwoRSEs lists and declares replicas whose RSEs share a prefix, deterministic and not.
+func TestOnePFNAtTwoRSEs(t *testing.T) {
+	ts := newReplicaServer(t)
+	protocol := `{"hostname": "shared.example", "port": 443, "prefix": "/dav", "impl": "rucio.rse.protocols.gfal.Default",
+		"domains": {"lan": {"read": 1, "write": 1}, "wan": {"read": %d, "write": 1}}}`
+	for i, rse := range []string{"Z", "Y"} {
+		ts.do("POST", "/rses/DET_"+rse, "{}").want(t, 201, "")
+		ts.do("POST", "/rses/ND_"+rse, `{"deterministic": false}`).want(t, 201, "")
+		for _, name := range []string{"DET_" + rse, "ND_" + rse} {
+			ts.do("POST", "/rses/"+name+"/protocols/davs", fmt.Sprintf(protocol, 1)).want(t, 201, "")
+		}
+		ts.do("POST", "/replicas", fmt.Sprintf(`{"rse":"DET_%s","files":[{"scope":"s","name":"det","bytes":1}]}`, rse)).want(t, 201, "")
+		ts.do("POST", "/replicas", fmt.Sprintf(`{"rse":"ND_%s","files":[{"scope":"s","name":"nd","bytes":1,"pfn":"davs://shared.example:443/dav/x/nd"},
+			{"scope":"s","name":"own%d","bytes":1,"pfn":"davs://shared.example:443/dav/x/own%[2]d"},
+			{"scope":"s","name":"other%[2]d","bytes":1,"pfn":"davs://shared.example:443/dav/x/other"}]}`, rse, i)).want(t, 201, "")
+	}
+	line := func(path string) string {
+		t.Helper()
+		return ts.do("GET", path, "").want(t, 200, "").Body.String()
+	}
+	for name, rses := range map[string][2]string{"det": {"DET_Y", "DET_Z"}, "nd": {"ND_Y", "ND_Z"}} {
+		listed := ts.do("GET", "/replicas/s/"+name, "").want(t, 200, "").lines(t)[0].(map[string]any)
+		pfns := listed["pfns"].(map[string]any)
+		require.Len(t, pfns, 1)
+		require.Len(t, listed["rses"], 2)
+		require.Len(t, listed["states"], 2)
+		for pfn, entry := range pfns {
+			require.Equal(t, rses[0], entry.(map[string]any)["rse"], "the first by name")
+			require.Equal(t, 1, strings.Count(line("/replicas/s/"+name), `"`+pfn+`":`), "a key comes once")
+			for _, order := range []string{"?sort=random", "?sort=distance", "?limit=1", "?limit=2", "?limit=0"} {
+				text := line("/replicas/s/" + name + order)
+				require.Equal(t, order != "?limit=0", strings.Contains(text, `"`+pfn+`":`), text)
+				require.LessOrEqual(t, strings.Count(text, `"`+pfn+`":`), 1, text)
+				require.Contains(t, text, `"`+rses[1]+`":["`+pfn+`"]`)
+			}
+			metalink := ts.do("GET", "/replicas/s/"+name, "", header("Accept", typeMetalink)).want(t, 200, "").Body.String()
+			require.Equal(t, 2, strings.Count(metalink, pfn+"</url>"))
+
+			for path, body := range map[string]string{
+				"/replicas/bad":        `{"pfns":["davs://shared.example:443/dav/x/own0","` + pfn + `"],"reason":"r"}`,
+				"/replicas/suspicious": `{"pfns":["davs://shared.example:443/dav/x/own0","` + pfn + `"],"reason":"r"}`,
+				"/replicas/bad/pfns":   `{"pfns":["davs://shared.example:443/dav/x/own0","` + pfn + `"],"reason":"r","state":"BAD"}`,
+			} {
+				a := ts.do("POST", path, body).want(t, 409, "RucioException")
+				require.Contains(t, a.Body.String(), rses[0]+", "+rses[1])
+			}
+			require.Empty(t, ts.do("GET", "/replicas/bad/states", "").lines(t))
+			got := ts.do("POST", "/replicas/dids", `{"pfns":["`+pfn+`"],"rse":null}`).want(t, 200, "").lines(t)
+			require.Equal(t, []any{map[string]any{pfn: map[string]any{"scope": "s", "name": name}}}, got)
+		}
+	}
+	// Two files at one PFN are no clearer; one replica is.
+	ts.do("POST", "/replicas/bad", `{"pfns":["davs://shared.example:443/dav/x/other"],"reason":"r"}`).want(t, 409, "RucioException")
+	ts.do("POST", "/replicas/bad", `{"pfns":["davs://shared.example:443/dav/x/own1"],"reason":"r"}`).want(t, 201, "")
+	require.Len(t, ts.do("GET", "/replicas/bad/states?scope=s", "").lines(t), 1)
+	require.Empty(t, ts.do("GET", "/replicas/bad/states?scope=t", "").lines(t))
+	ts.do("POST", "/replicas/bad", `{"replicas":[{"scope":"s","name":"det","rse":"DET_Z"}],"reason":"r"}`).want(t, 201, "")
+	ts.do("DELETE", "/replicas", `{"rse":"DET_Z","files":[{"scope":"s","name":"det"}]}`).want(t, 200, "")
+	d := ts.do("GET", "/replicas/s/det", "").lines(t)[0].(map[string]any)
+	for pfn := range d["pfns"].(map[string]any) {
+		ts.do("POST", "/replicas/bad", `{"pfns":["`+pfn+`"],"reason":"r"}`).want(t, 201, "")
+	}
+
+	for query, status := range map[string]int{"lfn=s:nd&lfn=s:own0": 200, "lfn=s:nd&lfn=s:none": 404, "lfn=no:x": 404, "lfn=s:own1&lfn=s:nd": 404} {
+		a := ts.do("GET", "/rses/ND_Z/lfns2pfns?"+query, "")
+		require.Equal(t, status, a.Code, "%s: %s", query, a.Body)
+	}
+	require.Contains(t, ts.do("GET", "/rses/ND_Z/lfns2pfns?lfn=s:nd&lfn=s:none", "").want(t, 404, "ReplicaNotFound").Body.String(), "s:none")
 }

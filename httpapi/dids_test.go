@@ -353,17 +353,39 @@ func TestSearchOverHTTP(t *testing.T) {
 		{"GET", "/dids/s/dids/search?limit=-1", "", 400, "ValueError"},
 		{"GET", "/dids/s/dids/search?filters=x", "", 400, "DIDFilterSyntaxError"},
 		{"GET", "/dids/s/dids/search?long=x", "", 400, "TypeError"},
+		{"GET", "/dids/s/dids/search?own=5&type=x", "", 409, "UnsupportedOperation"},
+		{"GET", "/dids/s/dids/search?offset=-1", "", 400, "ValueError"},
+		{"GET", "/dids/s/dids/search?name=a&name=b", "", 400, "DIDFilterSyntaxError"},
+		{"POST", "/dids/s/cont/meta/own", `{"value":5}`, 201, ""},
+		{"POST", "/dids/s/f2/meta/own", `{"value":5}`, 201, ""},
+		{"POST", "/dids/s/f2/meta/task_id", `{"value":9007199254740993}`, 201, ""},
+		{"POST", "/dids/s/f3/meta/task_id", `{"value":9007199254740992}`, 201, ""},
 	})
 	for query, want := range map[string][]any{
-		"":                         {"cont", "ds1", "ds2"},
-		"type=dataset&name=ds*":    {"ds1", "ds2"},
-		"type=DATASET&limit=1":     {"ds1"},
-		"type=all&name=f*":         {"f0", "f1", "f2", "f3"},
-		"campaign=a":               {"ds1"},
-		"own.gt=4":                 {"ds1"},
+		"":                                      {"cont", "ds1", "ds2"},
+		"type=dataset&name=ds*":                 {"ds1", "ds2"},
+		"type=DATASET&limit=1":                  {"ds1"},
+		"type=all&name=f*":                      {"f0", "f1", "f2", "f3"},
+		"campaign=a":                            {"ds1"},
+		"own.gt=4":                              {"cont", "ds1", "f2"},
+		"type=dataset&own=5":                    {"ds1"},
+		"type=collection&own=5":                 {"cont", "ds1"},
+		"type=all&own=5&scope=s":                {"cont", "ds1", "f2"},
+		"type=file&own=5&long=0":                {"f2"},
+		"scope=s&scope=s&name=d*":               {"ds1", "ds2"},
+		"scope=s&scope=a":                       nil,
+		"scope=a":                               nil,
+		"offset=1&limit=1":                      {"ds1"},
+		"offset=1":                              {"ds1", "ds2"},
+		"type=file&task_id=9007199254740993":    {"f2"},
+		"type=file&task_id.lt=9007199254740993": {"f3"},
+		"scope=a&filters=" + url.QueryEscape(`[{"name": "ds1"}]`):                                     nil,
+		"name=*1&filters=" + url.QueryEscape(`[{"own": 5}, {"own": 6}]`):                              {"ds1"},
+		"filters=" + url.QueryEscape(`[{"type": "dataset", "own": 5}, {"type": "file", "own": 5}]`):   {"ds1", "f2"},
+		"type=file&filters=" + url.QueryEscape(`[{"hidden": false, "name": "f\u0031", "md5": null}]`): {"f1"},
 		"name=cont&recursive=True": {"cont", "ds1"},
 		"filters=" + url.QueryEscape(`[{'name': 'ds1'}, {"campaign": 'b', 'length.gt': None}]`):       {"ds1", "ds2"},
-		"filters=" + url.QueryEscape(`{'own': 5}`):                                                    {"ds1"},
+		"filters=" + url.QueryEscape(`{'own': 5}`):                                                    {"cont", "ds1", "f2"},
 		"type=file&filters=" + url.QueryEscape(`[{'bytes.gte': 100, 'hidden': False, 'name':'f1'},]`): {"f1"},
 		"name=nothing": nil,
 	} {
@@ -372,7 +394,13 @@ func TestSearchOverHTTP(t *testing.T) {
 	require.Equal(t, []any{map[string]any{"scope": "s", "name": "f1", "did_type": "FILE", "bytes": 100.0, "length": nil}},
 		ts.do("GET", "/dids/s/dids/search?type=file&name=f1&long=true", "").lines(t))
 	require.Equal(t, []any{map[string]any{"scope": "s", "name": "ds1", "did_type": nil, "bytes": nil, "length": nil}},
-		ts.do("GET", "/dids/s/dids/search?own=5&long=1", "").lines(t))
+		ts.do("GET", "/dids/s/dids/search?type=dataset&own=5&long=1", "").lines(t))
+	// A limit counts over all pages.
+	first := ts.do("GET", "/dids/s/dids/search?type=file&limit=3&page_size=2", "").want(t, 200, "")
+	require.Equal(t, []any{"a.zip", "f0"}, first.lines(t))
+	second := ts.do("GET", "/dids/s/dids/search?type=file&limit=3&page_size=2&after="+first.Header().Get(headerNext), "").want(t, 200, "")
+	require.Equal(t, []any{"f1"}, second.lines(t))
+	require.Empty(t, second.Header().Get(headerNext))
 }
 
 func TestParseFilters(t *testing.T) {
@@ -381,6 +409,8 @@ func TestParseFilters(t *testing.T) {
 		` [ { } ] `:                  {nil},
 		`{'a': 'it\'s', "b":-1.5}`:   {{{Key: "a", Value: "it's"}, {Key: "b", Value: "-1.5"}}},
 		`[{'a': True}, {'b': None}]`: {{{Key: "a", Value: "True"}}, nil},
+		`{"a": true, 'b': null}`:     {{{Key: "a", Value: "true"}}},
+		`{'a': '\x41\u00e9\/'}`:      {{{Key: "a", Value: "A\u00e9/"}}},
 		`[{'a': "x\\y\n"},]`:         {{{Key: "a", Value: "x\\y\n"}}},
 	} {
 		got, err := parseFilters(text)
@@ -389,7 +419,7 @@ func TestParseFilters(t *testing.T) {
 	}
 	for _, text := range []string{
 		``, `x`, `[`, `{`, `[{]`, `{'a'}`, `{'a':}`, `{'a':1`, `{a:1}`, `{'a':[1]}`, `{'a':1} x`, `{'a':'x}`, `{'a':'\`, `{'a':'\q'}`, `[1]`, `{'a':__import__('os')}`,
-		`{'a':1,,}`,
+		`{'a':1,,}`, `{'a':'\x4`, `{'a':'\u12'}`, `{'a':'\ud800'}`, `{'a':tRue}`,
 	} {
 		_, err := parseFilters(text)
 		require.Equal(t, command.CodeInvalidFilter, catalogue.CodeOf(err), text)

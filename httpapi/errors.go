@@ -115,6 +115,7 @@ var errorRows = [...]errorRow{
 	{code: command.CodeReplicaLocked, status: 409, class: "ReplicaIsLocked"},
 	{code: command.CodeStateForbidden, status: 409, class: classUnsupported},
 	{code: command.CodeVersionMismatch, status: 412, class: "PreconditionFailed"},
+	{code: command.CodeAmbiguousPFN, status: 409, class: "RucioException"},
 
 	{code: command.CodeChangesGone, status: 410, class: "ChangesGone"},
 	{code: command.CodeChangesNotKept, status: 409, class: classUnsupported},

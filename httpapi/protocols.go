@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -349,20 +350,36 @@ func firstProtocol(r *catalogue.RSE, operation, domain string, schemes []string)
 	return protocols[0], nil
 }
 
+// makePFNs makes the PFN of each file, or refuses the request where an RSE that has to know the files does not know one.
 func makePFNs(v View, r *catalogue.RSE, p *catalogue.Protocol, lfns []string) (any, error) {
 	pfns := map[string]string{}
+	var unknown []string
 	for _, lfn := range lfns {
 		scope, name, _ := strings.Cut(lfn, ":")
 		path, found, err := catalogue.FilePath(v, r, scope, name)
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
-		}
-		if found {
+		case found:
 			pfns[lfn] = p.PFN(path)
+		case !slices.Contains(unknown, lfn):
+			unknown = append(unknown, lfn)
 		}
 	}
-	if len(pfns) == 0 {
+	switch {
+	case len(unknown) > 0:
+		return nil, catalogue.Errorf(command.CodeReplicaNotFound, "%s has no replica of %s", r.Name, firstOf(unknown))
+	case len(pfns) == 0:
 		return nil, catalogue.Errorf(command.CodeReplicaNotFound, "No replicas found")
 	}
 	return pfns, nil
+}
+
+// firstOf names the first few of a list.
+func firstOf(names []string) string {
+	const most = 5
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:most], ", ") + " and " + strconv.Itoa(len(names)-most) + " more"
 }

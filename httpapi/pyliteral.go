@@ -8,8 +8,8 @@ import (
 	"dapple/command"
 )
 
-// parseFilters reads the filters of a search as clients write them: a dictionary of Python, or a list of such, whose keys are
-// texts and whose values are texts, numbers, True, False or None. A condition with None is left out.
+// parseFilters reads the filters of a search as clients write them: a dictionary of Python or an object of JSON, or a list of
+// such, whose keys are texts and whose values are texts, numbers, booleans or none. A condition without a value is left out.
 func parseFilters(text string) ([][]catalogue.Condition, error) {
 	p := literal{text: text}
 	groups, ok := p.groups()
@@ -103,9 +103,9 @@ func (p *literal) value() (value string, none, ok bool) {
 	}
 	value = p.text[start:p.at]
 	switch value {
-	case "True", "False":
+	case "True", "False", "true", "false":
 		return value, false, true
-	case "None":
+	case "None", "null":
 		return "", true, true
 	}
 	_, err := strconv.ParseFloat(value, 64)
@@ -129,14 +129,7 @@ func (p *literal) quoted() (string, bool) {
 			if p.at == len(p.text) {
 				return "", false
 			}
-			switch escaped := p.text[p.at]; escaped {
-			case 'n':
-				b.WriteByte('\n')
-			case 't':
-				b.WriteByte('\t')
-			case '\\', '\'', '"':
-				b.WriteByte(escaped)
-			default:
+			if !p.escaped(&b) {
 				return "", false
 			}
 		default:
@@ -144,4 +137,38 @@ func (p *literal) quoted() (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// escaped reads what follows a backslash.
+func (p *literal) escaped(b *strings.Builder) bool {
+	digits := 0
+	switch ch := p.text[p.at]; ch {
+	case 'n':
+		b.WriteByte('\n')
+	case 't':
+		b.WriteByte('\t')
+	case 'r':
+		b.WriteByte('\r')
+	case '\\', '\'', '"', '/':
+		b.WriteByte(ch)
+	case 'x':
+		digits = 2
+	case 'u':
+		digits = 4
+	default:
+		return false
+	}
+	if digits == 0 {
+		return true
+	}
+	if len(p.text)-p.at-1 < digits {
+		return false
+	}
+	n, err := strconv.ParseUint(p.text[p.at+1:p.at+1+digits], 16, 32)
+	if err != nil || n >= 0xd800 && n < 0xe000 { // half of a pair
+		return false
+	}
+	b.WriteRune(rune(n))
+	p.at += digits
+	return true
 }

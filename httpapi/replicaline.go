@@ -10,7 +10,7 @@ import (
 type replicaEncoder struct {
 	// rses holds the fields that are the same for all PFNs of an RSE.
 	rses map[*catalogue.RSE][]byte
-	// pfns are the places of the PFNs in the line, with their quotes, since each is written twice.
+	// pfns are the places of the PFNs in the line, with their quotes, since each is written twice; none where a PFN is not written.
 	pfns  []span
 	limit int
 	// parents is set where the collections above a file were asked for.
@@ -38,11 +38,7 @@ func (e *replicaEncoder) appendFile(b []byte, f *catalogue.ListedFile) []byte {
 	b = appendJSONStringOrNull(append(b, `, "md5": `...), f.MD5)
 	b = appendJSONStringOrNull(append(b, `, "adler32": `...), f.Adler32)
 	b = append(b, `, "pfns": {`...)
-	pfns := shown(f.PFNs, e.limit)
-	e.pfns = e.pfns[:0]
-	for i := range pfns {
-		b = e.appendPFN(comma(b, i), &pfns[i], i+1)
-	}
+	b = e.appendPFNs(b, f)
 	b = e.appendRSEs(append(b, `}, "rses": {`...), f)
 	b = append(b, `}, "states": {`...)
 	for i := range f.Replicas {
@@ -88,6 +84,22 @@ func comma(b []byte, i int) []byte {
 	return b
 }
 
+// appendPFNs appends the PFNs within the limit, each once: what is repeated with another RSE would be the same key.
+func (e *replicaEncoder) appendPFNs(b []byte, f *catalogue.ListedFile) []byte {
+	e.pfns = e.pfns[:0]
+	written := 0
+	for i := range f.PFNs {
+		p := &f.PFNs[i]
+		if p.Repeated || (e.limit >= 0 && written >= e.limit) {
+			e.pfns = append(e.pfns, span{})
+			continue
+		}
+		b = e.appendPFN(comma(b, written), p, written+1)
+		written++
+	}
+	return b
+}
+
 func (e *replicaEncoder) appendPFN(b []byte, p *catalogue.ListedPFN, priority int) []byte {
 	fields := e.rses[p.RSE]
 	if fields == nil {
@@ -122,9 +134,9 @@ func (e *replicaEncoder) appendRSEs(b []byte, f *catalogue.ListedFile) []byte {
 		for j := i; j < len(f.PFNs); j++ {
 			if f.PFNs[j].RSE == rse {
 				b = comma(b, listed)
-				if j < len(e.pfns) {
-					b = append(b, b[e.pfns[j].from:e.pfns[j].to]...)
-				} else { // beyond the limit
+				if at := e.pfns[j]; at.to > 0 {
+					b = append(b, b[at.from:at.to]...)
+				} else { // repeated, or beyond the limit
 					b = appendJSONString(b, f.PFNs[j].PFN)
 				}
 				listed++

@@ -10,16 +10,16 @@ import (
 	"dapple/catalogue"
 )
 
-// searchDIDs answers GET /dids/<scope>/dids/search. The conditions are either one literal of Python in filters, a list of
-// dictionaries of which one must hold, or the query's other parameters, which must all hold.
+// searchDIDs answers GET /dids/<scope>/dids/search. The conditions are a literal of Python or JSON in filters, a list of
+// dictionaries of which one must hold, and the query's other parameters, which must all hold.
 func (s *Server) searchDIDs(c *gin.Context) {
 	search, long, err := newSearch(c)
 	if err != nil {
 		s.fail(c, err)
 		return
 	}
-	if recursive, _ := queryBool(c, "recursive"); recursive {
-		pageByItem(c) // a DID comes once, where it is found first
+	if recursive, _ := queryBool(c, "recursive"); recursive || search.Counts() {
+		pageByItem(c) // a DID comes once, where it is found first, and is counted from there
 	}
 	s.readRows(c, func(v View, st *stream) error {
 		return search.Scan(v, func(scope, name string, d *catalogue.DID) (bool, error) {
@@ -49,7 +49,7 @@ func appendFound(b []byte, scope, name string, d *catalogue.DID, nameOnly bool) 
 }
 
 func newSearch(c *gin.Context) (search *catalogue.Search, long bool, err error) {
-	options := catalogue.SearchOptions{Type: c.DefaultQuery("type", "collection")}
+	options := catalogue.SearchOptions{Type: c.Query("type")}
 	if long, err = queryBool(c, "long"); err != nil {
 		return nil, false, err
 	}
@@ -57,6 +57,9 @@ func newSearch(c *gin.Context) (search *catalogue.Search, long bool, err error) 
 		return nil, false, err
 	}
 	if options.Limit, err = queryCount(c, "limit", 0); err != nil {
+		return nil, false, err
+	}
+	if options.Offset, err = queryCount(c, "offset", 0); err != nil {
 		return nil, false, err
 	}
 	groups, err := searchConditions(c)
@@ -67,23 +70,31 @@ func newSearch(c *gin.Context) (search *catalogue.Search, long bool, err error) 
 	return search, long, err
 }
 
+// searchConditions reads the conditions of a search. One that is said twice in the same words counts once.
 func searchConditions(c *gin.Context) ([][]catalogue.Condition, error) {
-	if filters, given := c.GetQuery("filters"); given {
-		groups, err := parseFilters(filters)
-		if len(groups) == 0 {
-			groups = [][]catalogue.Condition{nil}
-		}
-		return groups, err
-	}
-	var group []catalogue.Condition
+	var all []catalogue.Condition
 	query := c.Request.URL.Query()
 	dropPaging(query)
 	for _, key := range slices.Sorted(maps.Keys(query)) {
 		switch key {
-		case "type", "limit", "long", "recursive", queryLevel, queryMaxStale:
+		case "filters", "type", "limit", "offset", "long", "recursive", queryLevel, queryMaxStale:
 		default:
-			group = append(group, catalogue.Condition{Key: key, Value: query.Get(key)})
+			slices.Sort(query[key])
+			for _, value := range slices.Compact(query[key]) {
+				all = append(all, catalogue.Condition{Key: key, Value: value})
+			}
 		}
 	}
-	return [][]catalogue.Condition{group}, nil
+	filters, given := c.GetQuery("filters")
+	if !given {
+		return [][]catalogue.Condition{all}, nil
+	}
+	groups, err := parseFilters(filters)
+	if len(groups) == 0 {
+		groups = [][]catalogue.Condition{nil}
+	}
+	for i := range groups {
+		groups[i] = append(groups[i], all...)
+	}
+	return groups, err
 }

@@ -15,7 +15,8 @@ import (
 //
 // Level 1: syntax of names checked in apply, settings of the cluster, files attached with an RSE take what the
 // catalogue knows of them, a replica registered again keeps its path, DIDs that expire, path algorithms that are known
-// and those of settings, files of "identity" found by PFN.
+// and those of settings, files of "identity" found by PFN, integers of metadata with 64 bits, declarations by a PFN of
+// several RSEs refused.
 const NewestFeatureLevel = 1
 
 // The schema version of a store is in the low bits of a number, the feature level above: a program that knows no feature

@@ -56,21 +56,6 @@ type ListedRef struct {
 // Ref returns what stays valid of a file when the visit is over, for ReplicaList.Show.
 func (f *ListedFile) Ref() ListedRef { return f.ref }
 
-// ListedPFN is one way to read a file.
-type ListedPFN struct {
-	PFN string
-	RSE *RSE
-	// Host is the PFN's host.
-	Host string
-	// Domain is "lan", "wan", or "zip" for a file in an archive.
-	Domain string
-	// ClientExtract is set where the client has to take the file out of the archive.
-	ClientExtract bool
-	// Repeated is set where the same PFN comes with another RSE that is before this one by domain, priority and name.
-	Repeated bool
-	priority int
-}
-
 // ListedReplica is one replica of a file, or of an archive that it is in.
 type ListedReplica struct {
 	RSE   *RSE

@@ -6,6 +6,21 @@ import (
 	"strings"
 )
 
+// ListedPFN is one way to read a file.
+type ListedPFN struct {
+	PFN string
+	RSE *RSE
+	// Host is the PFN's host.
+	Host string
+	// Domain is "lan", "wan", or "zip" for a file in an archive.
+	Domain string
+	// ClientExtract is set where the client has to take the file out of the archive.
+	ClientExtract bool
+	// Repeated is set where the same PFN comes with another RSE that is before this one by domain, priority and name.
+	Repeated bool
+	priority int
+}
+
 // sortPFNs brings the PFNs of a file into their order and marks those that are repeated: RSEs may share a prefix, and a PFN is to be
 // told of one of them where it is a key.
 func sortPFNs(pfns []ListedPFN) {

@@ -3,11 +3,7 @@ package catalogue
 import (
 	"encoding/binary"
 	"fmt"
-	"regexp"
 	"slices"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"dapple/command"
 )
@@ -204,31 +200,15 @@ func accountAttributeKey(account, key string) []byte {
 	return append(textKey0(tableAccountAttr, account), key...)
 }
 
-var (
-	accountPattern   = regexp.MustCompile(`\A[a-z0-9\-_]+\z`)
-	attributePattern = regexp.MustCompile(`\A[a-zA-Z0-9\-_\\/.]{1,30}\z`)
-)
+// attributeSyntax is that of keys and values of attributes of accounts, the same in all schemas.
+var attributeSyntax = nameSyntax{`\A[a-zA-Z0-9\-_\\/.]{1,30}\z`, maxText, func(text string) bool {
+	return len(text) <= 30 && attributeCharacters.some(text)
+}}
 
-const (
-	maxAccountName = 25
-	maxText        = 255 // e-mail addresses and other texts that people write
-)
+var attributeCharacters = charsetOf(letters + digits + `-_\/.`)
 
-// ValidateAccountName returns CodeInvalidObject for what no account can be called.
-func ValidateAccountName(name string) error {
-	return validatePattern("account", name, accountPattern, maxAccountName)
-}
-
-// validatePattern returns CodeInvalidObject where a text is too long or does not match.
-func validatePattern(what, text string, pattern *regexp.Regexp, longest int) error {
-	switch {
-	case len(text) > longest:
-		return Errorf(command.CodeInvalidObject, "Problem validating %s: '%.64s' is longer than %d characters", what, text, longest)
-	case !pattern.MatchString(text):
-		return Errorf(command.CodeInvalidObject, "Problem validating %s: '%s' does not match '%s'", what, text, pattern)
-	}
-	return nil
-}
+// maxText bounds e-mail addresses and other texts that people write.
+const maxText = 255
 
 // ParseAccountType reads the API's name of a type, or returns CodeInvalidAccountType.
 func ParseAccountType(text string) (AccountType, error) {
@@ -248,8 +228,3 @@ func ParseAccountStatus(text string) (AccountStatus, error) {
 
 // AccountStatuses lists the API's names of the statuses.
 func AccountStatuses() []string { return slices.Clone(accountStatuses[1:]) }
-
-// isPlainText reports whether a text is valid UTF-8 without control characters.
-func isPlainText(text string) bool {
-	return utf8.ValidString(text) && strings.IndexFunc(text, unicode.IsControl) < 0
-}

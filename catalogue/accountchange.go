@@ -4,7 +4,11 @@ import "dapple/command"
 
 // AddAccount makes an account.
 func AddAccount(tx Tx, at Stamp, c *command.AddAccount) ([]byte, error) {
-	if err := ValidateAccountName(c.Name); err != nil {
+	schema, err := NameSchemaOf(tx)
+	if err != nil {
+		return nil, err
+	}
+	if err := schema.CheckAccount(c.Name); err != nil {
 		return nil, err
 	}
 	kind, err := ParseAccountType(c.Type)
@@ -130,7 +134,7 @@ func DeleteAccount(tx Tx, at Stamp, c *command.DeleteAccount) ([]byte, error) {
 // SetAccountAttribute gives an account an attribute; one that it has already is CodeAccountAttributeExists.
 func SetAccountAttribute(tx Tx, at Stamp, c *command.SetAccountAttribute) ([]byte, error) {
 	for _, text := range [...]string{c.Key, c.Value} {
-		if err := validatePattern("account_attribute", text, attributePattern, maxText); err != nil {
+		if err := attributeSyntax.check("account_attribute", text); err != nil {
 			return nil, err
 		}
 	}

@@ -28,17 +28,17 @@ func (a *attacher) write(tx Tx) error {
 }
 
 // checkRSEName refuses an RSE that does not exist; "" is none.
-func checkRSEName(v View, name string) error {
+func (c *didChanges) checkRSEName(name string) error {
 	if name == "" {
 		return nil
 	}
-	_, err := GetRSE(v, name)
-	return err
+	_, err := GetRSE(c.v, name)
+	return c.schema.rseMissing(name, err)
 }
 
 // attachTo checks and gathers the attachments to one DID. A child that is named twice counts once, as the last one says.
 func (a *attacher) attachTo(r *command.Attachment) error {
-	if err := checkRSEName(a.v, r.Rse); err != nil {
+	if err := a.checkRSEName(r.Rse); err != nil {
 		return err
 	}
 	parent, err := a.must(r.Scope, r.Name)
@@ -261,7 +261,7 @@ func (a *attacher) addConstituent(child *command.Child) (*changedDID, error) {
 	if err := Authorize(a.v, a.at.Issuer, ActionAddDIDs, f.Scope); err != nil {
 		return nil, err
 	}
-	if err := ValidateDIDName(f.Name); err != nil {
+	if err := a.checkConstituent(f); err != nil {
 		return nil, err
 	}
 	if !child.HasBytes || f.Bytes > MaxFileBytes {
@@ -281,6 +281,14 @@ func (a *attacher) addConstituent(child *command.Child) (*changedDID, error) {
 	file := a.add(didRef{scope, f.Name}, &DID{Type: TypeFile, Account: a.issuer, Bytes: f.Bytes, Adler32: f.Adler32, MD5: f.Md5})
 	file.meta = meta
 	return file, nil
+}
+
+// checkConstituent refuses a file that is new for its name. Below feature level 1 the generic names count.
+func (a *attacher) checkConstituent(f *command.NewFile) error {
+	if !a.schema.enforced {
+		return a.schema.CheckDID(TypeFile, f.Name)
+	}
+	return a.schema.checkNewFile(f)
 }
 
 // markArchive marks a file as an archive, and the datasets that it is in as holding one.

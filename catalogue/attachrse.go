@@ -86,7 +86,7 @@ func (a *attacher) planReplicas() error {
 func (a *attacher) planAt(r *filesAtRSE, level uint64) error {
 	rse, err := sharedRSE(a.v, r.rse)
 	if err != nil {
-		return err
+		return a.schema.rseMissing(r.rse, err)
 	}
 	if err := Authorize(a.v, a.at.Issuer, ActionAddReplicas, rse.Name); err != nil {
 		return err

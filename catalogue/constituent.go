@@ -49,8 +49,8 @@ func scanRefs(v View, prefix []byte, visit func(ref didRef) (more bool, err erro
 // constituents, unknown ones included, has none.
 func ScanConstituents(v View, scope, name string, visit func(scope, name string, d *DID) (more bool, err error)) error {
 	id, found, err := findScopeID(v, scope)
-	if err != nil || !found {
-		return err
+	if err != nil || !found || !validName(name, MaxNameBytes) {
+		return err // what is no name could be the beginning of another key
 	}
 	names := scopeNames{id: scope}
 	return scanConstituents(v, didRef{id, name}, func(file didRef) (bool, error) {
@@ -69,7 +69,7 @@ func ScanConstituents(v View, scope, name string, visit func(scope, name string,
 // ScanArchives visits the archives that a file is in, none for an unknown DID.
 func ScanArchives(v View, scope, name string, visit func(scope, name string) (more bool, err error)) error {
 	id, found, err := findScopeID(v, scope)
-	if err != nil || !found {
+	if err != nil || !found || !validName(name, MaxNameBytes) {
 		return err
 	}
 	names := scopeNames{id: scope}

@@ -2,7 +2,6 @@ package catalogue
 
 import (
 	"fmt"
-	"regexp"
 
 	"dapple/command"
 )
@@ -96,16 +95,6 @@ func mustLoadDID(v View, ref didRef) (*DID, error) {
 
 // putDID writes the record of a DID.
 func putDID(tx Tx, ref didRef, d *DID) { tx.Put(didKey(ref), AppendDID(nil, d)) }
-
-// MaxDIDName is the length of a DID's name in characters.
-const MaxDIDName = 250
-
-var didNamePattern = regexp.MustCompile(`\A[/A-Za-z0-9][/A-Za-z0-9.\-_]*\z`)
-
-// ValidateDIDName returns CodeInvalidObject for what no DID can be called.
-func ValidateDIDName(name string) error {
-	return validatePattern("name", name, didNamePattern, MaxDIDName)
-}
 
 // deleteFile removes a file that has no replica left and is in no archive: its record and metadata, its place in its
 // datasets and, where it is an archive, its contents. A constituent that had no other archive and no replica goes with it.

@@ -12,6 +12,7 @@ type didChanges struct {
 	v      View
 	at     Stamp
 	issuer uint32 // the account's number
+	schema *NameSchema
 
 	dids    map[didRef]*changedDID
 	order   []*changedDID // as they were first read
@@ -67,8 +68,12 @@ func newDIDChanges(v View, at Stamp) (*didChanges, error) {
 	if err != nil {
 		return nil, err
 	}
+	schema, err := NameSchemaOf(v)
+	if err != nil {
+		return nil, err
+	}
 	return &didChanges{
-		v: v, at: at, issuer: issuer.ID,
+		v: v, at: at, issuer: issuer.ID, schema: schema,
 		dids: map[didRef]*changedDID{}, edges: map[edge]bool{}, packed: map[edge]bool{},
 		names: scopeNames{}, scopes: map[string]uint32{},
 	}, nil
@@ -121,7 +126,7 @@ func (c *didChanges) remember(d *changedDID) *changedDID {
 func (c *didChanges) must(scope, name string) (*changedDID, error) {
 	d, err := c.find(scope, name)
 	if err == nil && d == nil {
-		err = didNotFound(scope, name)
+		err = didMissing(c.v, scope, name)
 	}
 	return d, err
 }

@@ -38,7 +38,7 @@ func AddDIDs(tx Tx, at Stamp, c *command.AddDIDs) ([]byte, error) {
 		}
 		changes.add(made.ref, made.did).meta = made.meta
 		if len(n.Children) == 0 {
-			if err := checkRSEName(tx, n.Rse); err != nil {
+			if err := changes.checkRSEName(n.Rse); err != nil {
 				return nil, err
 			}
 			continue
@@ -64,7 +64,10 @@ func (c *didChanges) checkCollection(n *command.NewCollection) (*changedDID, err
 	if err != nil {
 		return nil, err
 	}
-	if err := ValidateDIDName(n.Name); err != nil {
+	if err := c.schema.CheckDID(t, n.Name); err != nil {
+		return nil, err
+	}
+	if err := c.schema.checkMetadata(n.Meta); err != nil {
 		return nil, err
 	}
 	ref := didRef{scope, n.Name}
@@ -170,7 +173,11 @@ func (c *didChanges) detachChild(parent *changedDID, parentName, childName DIDNa
 		return err
 	}
 	attached := false
-	if child != nil {
+	if child == nil {
+		if err := c.schema.checkMissing(c.v, 0, childName.Scope, childName.Name); err != nil {
+			return err
+		}
+	} else {
 		if attached, err = c.attached(parent, child.ref); err != nil {
 			return err
 		}
@@ -191,6 +198,9 @@ func SetDIDStatus(tx Tx, at Stamp, c *command.SetDIDStatus) ([]byte, error) {
 		return nil, err
 	}
 	ref, d, err := findDID(tx, c.Scope, c.Name)
+	if CodeOf(err) == command.CodeDIDNotFound {
+		err = didMissing(tx, c.Scope, c.Name)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -250,6 +260,9 @@ func SetMetadata(tx Tx, at Stamp, c *command.SetMetadata) ([]byte, error) {
 }
 
 func (c *didChanges) setMetadata(d *changedDID, m *command.DIDMetadata, recursive bool) error {
+	if err := c.schema.checkMetadata(m.Set); err != nil {
+		return err
+	}
 	set, err := validateMetadata(c.v, c.at, d.did.Type, m.Set)
 	if err != nil {
 		return err

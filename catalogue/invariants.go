@@ -28,6 +28,10 @@ func CheckInvariants(v View) error {
 	}{
 		{tableOnce, c.answer},
 		{tableOnceExpiry, c.answerExpiry},
+		{tableIdentity, c.identity},
+		{tableAccountAttr, c.accountAttribute},
+		{tableQuarantine, c.quarantined},
+		{tableBadPFN, c.badPFN},
 		{tableScope, c.scope},
 		{tableScopeID, c.scopeID},
 		{tableAccount, c.account},
@@ -141,6 +145,9 @@ func (c *invariants) scope(key, value []byte) error {
 	if err := same(value, appendScope(nil, s)); err != nil {
 		return err
 	}
+	if err := checkName("scope", s.Name); err != nil {
+		return err
+	}
 	if _, found, err := findAccount(c.v, s.Account); err != nil || !found {
 		return errors.Join(err, violated("account %q does not exist", s.Account))
 	}
@@ -165,6 +172,9 @@ func (c *invariants) account(key, value []byte) error {
 		return err
 	}
 	if err := same(value, appendAccount(nil, a)); err != nil {
+		return err
+	}
+	if err := checkName("account", a.Name); err != nil {
 		return err
 	}
 	return c.holds(idKey(tableAccountID, a.ID), key, "the index by number")
@@ -192,6 +202,9 @@ func (c *invariants) rse(key, value []byte) error {
 		return err
 	}
 	if err := same(value, appendRSE(nil, r)); err != nil {
+		return err
+	}
+	if err := rseNames(r); err != nil {
 		return err
 	}
 	if r.Deleted == 0 {
@@ -248,6 +261,9 @@ func (c *invariants) replicaAt(key []byte) (uint32, *DID, error) {
 func (c *invariants) rsePath(key, value []byte) error {
 	rse, path, err := parseID(key)
 	if err != nil {
+		return err
+	}
+	if err := checkText("path", string(path), maxPFN); err != nil {
 		return err
 	}
 	ref, err := parseRef(value)

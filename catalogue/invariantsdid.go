@@ -18,8 +18,8 @@ func (c *invariants) did(key, value []byte) error {
 	if err := same(value, AppendDID(nil, d)); err != nil {
 		return err
 	}
-	if err := ValidateDIDName(ref.name); err != nil {
-		return violated("%v", err)
+	if err := checkName("name", ref.name); err != nil {
+		return err
 	}
 	if _, err := scopeName(c.v, ref.scope); err != nil {
 		return err
@@ -166,6 +166,11 @@ func (c *invariants) metadata(key, value []byte) error {
 	}
 	if err := same(value, appendMetadata(nil, entries)); err != nil {
 		return err
+	}
+	for _, e := range entries {
+		if err := checkText("metadata key", e.Key, MaxMetadataKey); err != nil {
+			return err
+		}
 	}
 	d, err := mustLoadDID(c.v, ref)
 	if err != nil {

@@ -51,6 +51,9 @@ func (c *invariants) usage(key, value []byte) error {
 	if err := c.liveRSE(rse); err != nil {
 		return err
 	}
+	if err := checkText("source", source, maxText); err != nil {
+		return err
+	}
 	u, err := parseUsage(source, value)
 	if err != nil {
 		return err
@@ -59,11 +62,14 @@ func (c *invariants) usage(key, value []byte) error {
 }
 
 func (c *invariants) limit(key, value []byte) error {
-	rse, _, err := parseID(key)
+	rse, name, err := parseID(key)
 	if err != nil {
 		return err
 	}
 	if err := c.liveRSE(rse); err != nil {
+		return err
+	}
+	if err := checkText("limit", string(name), maxText); err != nil {
 		return err
 	}
 	r := newRecordReader(value, limitFormat)

@@ -13,6 +13,7 @@ type Memo struct {
 	ids    map[string]uint32 // of RSEs by name
 	rses   map[uint32]*RSE
 	listed map[listedKey]*listedRSE
+	names  *NameSchema
 }
 
 // memoView is a View of settled records that a Memo fits; nil where there is none.

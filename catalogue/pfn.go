@@ -66,7 +66,7 @@ type PFN struct {
 	Port int
 	// Service is the path of the SRM web service with its query up to the file's path, "" where the name has none.
 	Service string
-	// Path is the file's path with the prefix of the protocol. A query (a signature) and a fragment are left out.
+	// Path is the file's path with the prefix of the protocol. A query (a signature) is left out.
 	Path string
 }
 
@@ -75,7 +75,10 @@ const maxPFN = 4096
 var srmServices = [...]string{"/srm/managerv1", "/srm/managerv2", "/srm/v2/server"}
 
 // ParsePFN takes a PFN apart, or returns CodeInvalidPath.
-func ParsePFN(pfn string) (PFN, error) {
+func ParsePFN(pfn string) (PFN, error) { return parsePFN(pfn, true) }
+
+// parsePFN is ParsePFN. Without hashInPath, as below feature level 1, a path ends at the first #, which names could not have.
+func parsePFN(pfn string, hashInPath bool) (PFN, error) {
 	invalid := func(why string) (PFN, error) {
 		return PFN{}, Errorf(command.CodeInvalidPath, "PFN '%.256s' %s", pfn, why)
 	}
@@ -111,7 +114,11 @@ func ParsePFN(pfn string) (PFN, error) {
 			parsed.Service, path = path[:i+1], path[i+1:]
 		}
 	}
-	if i := strings.IndexAny(path, "?#"); i >= 0 {
+	ends := "?#"
+	if hashInPath {
+		ends = "?"
+	}
+	if i := strings.IndexAny(path, ends); i >= 0 {
 		path = path[:i]
 	}
 	parsed.Path = path
@@ -155,9 +162,10 @@ func cutDirectory(path, directory string) (string, bool) {
 
 // PathOfPFN returns the path of a PFN at this RSE: what follows the prefix of the protocol that it belongs to, with a leading
 // slash. It is the path by which replicas at a non-deterministic RSE are kept. It returns false where the PFN belongs to none of
-// the RSE's protocols; where it belongs to several, the longest prefix counts.
-func (r *RSE) PathOfPFN(pfn string) (path string, ok bool) {
-	parsed, err := ParsePFN(pfn)
+// the RSE's protocols; where it belongs to several, the longest prefix counts. hashInPath is false below feature level 1, where
+// a path ends at the first #.
+func (r *RSE) PathOfPFN(pfn string, hashInPath bool) (path string, ok bool) {
+	parsed, err := parsePFN(pfn, hashInPath)
 	if err != nil {
 		return "", false
 	}

@@ -102,7 +102,7 @@ func TestPFN(t *testing.T) {
 	} {
 		require.Equal(t, c.want, c.protocol.PFN(c.path))
 		r := &RSE{Protocols: []Protocol{c.protocol}}
-		path, ok := r.PathOfPFN(c.want)
+		path, ok := r.PathOfPFN(c.want, true)
 		require.True(t, ok, c.want)
 		require.Equal(t, "/"+strings.TrimPrefix(c.path, "/"), path, c.want)
 	}
@@ -125,6 +125,7 @@ func TestPathOfPFN(t *testing.T) {
 		{"davs://h:443//dav//x/y", "/x/y", true},
 		{"davs://h:443/dav/deep/x", "/x", true},
 		{"davs://h:443/dav/x?X-Amz-Signature=1", "/x", true},
+		{"davs://h:443/dav/x#1/y#2?X-Amz-Signature=1", "/x#1/y#2", true},
 		{"davs://h:443/dav2/x", "", false},
 		{"davs://h:443/dav", "", false},
 		{"davs://h:443/dav/", "", false},
@@ -139,7 +140,7 @@ func TestPathOfPFN(t *testing.T) {
 		{"no pfn", "", false},
 		{"", "", false},
 	} {
-		path, ok := r.PathOfPFN(c.pfn)
+		path, ok := r.PathOfPFN(c.pfn, true)
 		require.Equal(t, c.ok, ok, c.pfn)
 		require.Equal(t, c.path, path, c.pfn)
 	}
@@ -197,11 +198,11 @@ func FuzzParsePFN(f *testing.F) {
 		parsed, err := ParsePFN(pfn)
 		if err != nil {
 			require.Equal(t, command.CodeInvalidPath, CodeOf(err))
-		} else if parsed.Scheme == "" || strings.ContainsAny(parsed.Path, "?#\x00") || strings.ContainsAny(parsed.Host, "/?#:") {
+		} else if parsed.Scheme == "" || strings.ContainsAny(parsed.Path, "?\x00") || strings.ContainsAny(parsed.Host, "/?#:") {
 			t.Fatalf("%q gives %+v", pfn, parsed)
 		}
 		r.AcceptsPFN("s", "n", pfn)
-		path, ok := r.PathOfPFN(pfn)
+		path, ok := r.PathOfPFN(pfn, true)
 		if !ok {
 			return
 		}

@@ -14,6 +14,7 @@ type pfnFinder struct {
 	// only is the RSE to look at, nil for all but staging areas.
 	only   *RSE
 	byHost map[string][]*RSE
+	schema *NameSchema
 	scopes scopeIDs
 	d      DID
 }
@@ -85,12 +86,19 @@ func (f *pfnFinder) findOnly(pfn string) (pfnMatch, bool, error) {
 
 // candidates returns the RSEs that a PFN may belong to, the longest prefix first.
 func (f *pfnFinder) candidates(pfn string) ([]pfnMatch, error) {
+	if f.schema == nil {
+		schema, err := NameSchemaOf(f.v)
+		if err != nil {
+			return nil, err
+		}
+		f.schema = schema
+	}
 	rses := []*RSE{f.only}
 	if f.only == nil {
 		if err := f.load(); err != nil {
 			return nil, err
 		}
-		parsed, err := ParsePFN(pfn)
+		parsed, err := parsePFN(pfn, f.schema.hashInPath())
 		if err != nil {
 			return nil, nil //nolint:nilerr // what is no PFN belongs to no RSE
 		}
@@ -98,7 +106,7 @@ func (f *pfnFinder) candidates(pfn string) ([]pfnMatch, error) {
 	}
 	var all []pfnMatch
 	for _, r := range rses {
-		if path, ok := r.PathOfPFN(pfn); ok {
+		if path, ok := r.PathOfPFN(pfn, f.schema.hashInPath()); ok {
 			all = append(all, pfnMatch{rse: r, path: path})
 		}
 	}

@@ -39,11 +39,18 @@ func Quarantine(tx Tx, at Stamp, c *command.Quarantine) ([]byte, error) {
 	if err = Authorize(tx, at.Issuer, ActionQuarantine, rse.Name); err != nil {
 		return nil, err
 	}
+	schema, err := NameSchemaOf(tx)
+	if err != nil {
+		return nil, err
+	}
 	replicas := newReplicaEdits(tx, at)
 	var fresh []*command.Quarantine_File
 	for _, f := range c.Files {
 		if f.Path == "" {
 			return nil, Errorf(command.CodeInputValidation, "Replica info must include path")
+		}
+		if err := schema.checkQuarantined(f); err != nil {
+			return nil, err
 		}
 		if f.Scope != "" && f.Name != "" {
 			if _, registered, err := replicas.find(rse, f.Scope, f.Name); err != nil {

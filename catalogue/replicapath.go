@@ -8,7 +8,8 @@ import (
 
 // pathCheck checks the PFNs of files that are to lie at one RSE, all in one command.
 type pathCheck struct {
-	rse *RSE
+	rse    *RSE
+	schema *NameSchema
 	// taken are the paths that files of the same command get.
 	taken map[string]didRef
 }
@@ -25,7 +26,7 @@ func (c *pathCheck) path(f *command.NewFile) (string, error) {
 	case f.Pfn == "":
 		return "", nil
 	case !c.rse.Deterministic:
-		path, ok := c.rse.PathOfPFN(f.Pfn)
+		path, ok := c.rse.PathOfPFN(f.Pfn, c.schema.hashInPath())
 		if strings.HasSuffix(path, "/") {
 			return "", Errorf(command.CodeInvalidPath, "PFN '%.512s' of %s:%s is that of a directory", f.Pfn, f.Scope, f.Name)
 		}

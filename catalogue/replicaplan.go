@@ -46,8 +46,12 @@ func checkNewReplicas(v View, at Stamp, rse *RSE, files []*command.NewFile, atta
 	if err != nil {
 		return nil, err
 	}
+	schema, err := NameSchemaOf(v)
+	if err != nil {
+		return nil, err
+	}
 	c := planCheck{
-		v: v, at: at, paths: pathCheck{rse: rse}, attached: attached,
+		v: v, at: at, schema: schema, paths: pathCheck{rse: rse, schema: schema}, attached: attached,
 		plan:      &replicaPlan{rse: rse, account: issuer.ID, files: make([]plannedFile, 0, len(files))},
 		tombstone: defaultTombstone(at, rse),
 		records:   make([]DID, len(files)),
@@ -108,7 +112,9 @@ func (c *planCheck) find(f *command.NewFile, scopes *scopeIDs) (didRef, error) {
 	}
 	id, found, err := scopes.find(c.v, f.Scope)
 	if err == nil && !found {
-		err = Errorf(command.CodeScopeNotFound, "Scope '%s' of %s not found!", f.Scope, f.Name)
+		if err = c.schema.checkMissing(c.v, TypeFile, f.Scope, f.Name); err == nil {
+			err = Errorf(command.CodeScopeNotFound, "Scope '%s' of %s not found!", f.Scope, f.Name)
+		}
 	}
 	return didRef{id, f.Name}, err
 }
@@ -125,6 +131,7 @@ func compareRefs(a, b didRef) int {
 type planCheck struct {
 	v         View
 	at        Stamp
+	schema    *NameSchema
 	plan      *replicaPlan
 	paths     pathCheck
 	attached  *attachedFiles
@@ -213,6 +220,9 @@ func (c *planCheck) known(p *plannedFile, f *command.NewFile, path string) error
 
 // unknown makes the record of a file that becomes a DID.
 func (c *planCheck) unknown(p *plannedFile, f *command.NewFile, i int) (err error) {
+	if err := c.schema.checkNewFile(f); err != nil {
+		return err
+	}
 	if c.attached.unsized(p.item) {
 		return Errorf(command.CodeInvalidObject, "file %s:%s is not registered: to be registered at %s it needs its size in bytes",
 			f.Scope, f.Name, c.plan.rse.Name)

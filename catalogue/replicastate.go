@@ -16,7 +16,11 @@ func UpdateReplicaStates(tx Tx, at Stamp, c *command.UpdateReplicaStates) ([]byt
 	if err = Authorize(tx, at.Issuer, ActionUpdateReplicas, rse.Name); err != nil {
 		return nil, err
 	}
-	edits, paths := newReplicaEdits(tx, at), pathCheck{rse: rse}
+	schema, err := NameSchemaOf(tx)
+	if err != nil {
+		return nil, err
+	}
+	edits, paths := newReplicaEdits(tx, at), pathCheck{rse: rse, schema: schema}
 	for _, f := range c.Files {
 		if err = changeState(edits, &paths, rse, f); err != nil {
 			return nil, err
@@ -34,14 +38,22 @@ func changeState(edits *replicaEdits, paths *pathCheck, rse *RSE, f *command.Rep
 		return err
 	}
 	if !found {
+		if err := paths.schema.checkMissing(edits.v, TypeFile, f.Scope, f.Name); err != nil {
+			return err
+		}
 		return Errorf(command.CodeReplicaNotFound, "No row found for scope: %s name: %s rse: %s", f.Scope, f.Name, rse.Name)
 	}
 	state := ReplicaState(f.State)
 	if !r.mayBecome(state) {
 		return Errorf(command.CodeStateForbidden, "State %s for replica %s:%s on %s cannot be updated", state, f.Scope, f.Name, rse.Name)
 	}
+	path := "/" + strings.TrimLeft(f.Path, "/")
+	if f.Path != "" {
+		if err := paths.schema.checkPath(path); err != nil {
+			return err
+		}
+	}
 	if f.Path != "" && !rse.Deterministic {
-		path := "/" + strings.TrimLeft(f.Path, "/")
 		if err := paths.claim(edits.v, r.ref, path); err != nil {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
-	"regexp"
 
 	"dapple/command"
 )
@@ -241,15 +240,6 @@ func putRSE(tx Tx, r *RSE) {
 	if r.Deleted == 0 {
 		tx.Put(textKey(tableRSEName, r.Name), id)
 	}
-}
-
-var rsePattern = regexp.MustCompile(`\A[A-Z0-9]+([_-][A-Z0-9]+)*\z`)
-
-const maxRSEName = 255
-
-// ValidateRSEName returns CodeInvalidObject for what no RSE can be called.
-func ValidateRSEName(name string) error {
-	return validatePattern("rse", name, rsePattern, maxRSEName)
 }
 
 // GetRSE returns an RSE by name, or CodeRSENotFound.

@@ -8,7 +8,11 @@ import (
 
 // AddRSE makes an RSE.
 func AddRSE(tx Tx, at Stamp, c *command.AddRSE) ([]byte, error) {
-	if err := ValidateRSEName(c.Name); err != nil {
+	schema, err := NameSchemaOf(tx)
+	if err != nil {
+		return nil, err
+	}
+	if err := schema.CheckRSE(c.Name); err != nil {
 		return nil, err
 	}
 	if len(c.Uuid) != 16 {
@@ -67,7 +71,11 @@ func UpdateRSE(tx Tx, at Stamp, c *command.UpdateRSE) ([]byte, error) {
 		return nil, err
 	}
 	if c.NewName != "" && c.NewName != c.Name {
-		if err := ValidateRSEName(c.NewName); err != nil {
+		schema, err := NameSchemaOf(tx)
+		if err != nil {
+			return nil, err
+		}
+		if err := schema.CheckRSE(c.NewName); err != nil {
 			return nil, err
 		}
 		if err := requireRSENameFree(tx, c.NewName); err != nil {

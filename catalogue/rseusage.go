@@ -217,6 +217,13 @@ func SetRSELimit(tx Tx, at Stamp, c *command.SetRSELimit) ([]byte, error) {
 
 // DeleteRSELimit takes a limit of an RSE away.
 func DeleteRSELimit(tx Tx, at Stamp, c *command.DeleteRSELimit) ([]byte, error) {
+	schema, err := NameSchemaOf(tx)
+	if err != nil {
+		return nil, err
+	}
+	if schema.enforced && !validName(c.Name, maxText) {
+		return nil, Errorf(command.CodeInvalidObject, "'%.64s' is no name of a limit", c.Name)
+	}
 	r, err := changeableRSE(tx, at, c.Rse, ActionSetRSELimit)
 	if err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package catalogue
 import (
 	"encoding/binary"
 	"fmt"
-	"regexp"
 
 	"dapple/command"
 )
@@ -102,18 +101,13 @@ func putScope(tx Tx, s *Scope) {
 	tx.Put(append(textKey0(tableAccountScope, s.Account), s.Name...), nil)
 }
 
-var scopePattern = regexp.MustCompile(`\A[a-zA-Z_\-.0-9]+\z`)
-
-const maxScopeName = 25
-
-// ValidateScopeName returns CodeInvalidObject for what no scope can be called.
-func ValidateScopeName(name string) error {
-	return validatePattern("scope", name, scopePattern, maxScopeName)
-}
-
 // AddScope makes a scope that an account owns.
 func AddScope(tx Tx, at Stamp, c *command.AddScope) ([]byte, error) {
-	if err := ValidateScopeName(c.Name); err != nil {
+	schema, err := NameSchemaOf(tx)
+	if err != nil {
+		return nil, err
+	}
+	if err := schema.CheckScope(c.Name); err != nil {
 		return nil, err
 	}
 	if err := Authorize(tx, at.Issuer, ActionAddScope); err != nil {

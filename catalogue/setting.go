@@ -37,16 +37,6 @@ var settingKinds = [...]settingKind{
 // SettingNameSchema is the name of the setting that says which syntax names have.
 const SettingNameSchema = "name-schema"
 
-// nameSchemas are the values of SettingNameSchema.
-var nameSchemas = []string{"generic"}
-
-func checkNameSchema(_, value string) error {
-	if !slices.Contains(nameSchemas, value) {
-		return Errorf(command.CodeInvalidValue, "unknown name schema '%s': the schemas are %s", value, strings.Join(nameSchemas, ", "))
-	}
-	return nil
-}
-
 // kindOfSetting finds the kind of a setting by its name, and what the name has beyond that of its group.
 func kindOfSetting(name string) (kind settingKind, rest string, found bool) {
 	for _, k := range settingKinds {

@@ -150,7 +150,7 @@ func (s *Server) addAccount(c *gin.Context) {
 		email, err = body.optionalString("email")
 	}
 	if err == nil {
-		err = catalogue.ValidateAccountName(name)
+		err = catalogue.ValidateName("account", name)
 	}
 	if err == nil {
 		_, err = catalogue.ParseAccountType(kind)

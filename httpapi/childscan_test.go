@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"dapple/catalogue"
 	"dapple/command"
 )
 
@@ -42,7 +43,7 @@ var childLists = []struct {
 	{`[{"scope":"s","name":"a","pfn":"x\u00e9é\ud83d\ude80\"\\"}]`, true, true},
 	{`[{"scope":"s","name":"a","pfn":"\ud800"}]`, true, true},
 	{`[{"scope":"s","name":"a\u0000"}]`, false, false},
-	{`[{"scope":"s","name":"é"}]`, false, false},
+	{`[{"scope":"s","name":"é"}]`, true, true},
 	{`[{"scope":"s","name":"a","type":"\u0046"}]`, true, true},
 	// Numbers.
 	{`[{"scope":"s","name":"a","bytes":9223372036854775808}]`, false, false},
@@ -72,12 +73,12 @@ var childLists = []struct {
 	{`[{"scope":"s","name":"a","state":1}]`, false, false},
 	{`[{"scope":"s","name":"a","type":"file"}]`, false, false},
 	{`[{"scope":"s","name":"a","type":1}]`, false, false},
-	{`[{"scope":"a b","name":"a"}]`, false, false},
+	{`[{"scope":"a b","name":"a"}]`, true, true},
 	{`[{"scope":"","name":"a"}]`, false, false},
 	{`[{"scope":"s","name":""}]`, false, false},
-	{`[{"scope":"s","name":"-a"}]`, false, false},
-	{`[{"scope":"s","name":"` + strings.Repeat("n", 251) + `"}]`, false, false},
-	{`[{"scope":"` + strings.Repeat("s", 26) + `","name":"a"}]`, false, false},
+	{`[{"scope":"s","name":"-a"}]`, true, true},
+	{`[{"scope":"s","name":"` + strings.Repeat("n", catalogue.MaxNameBytes+1) + `"}]`, false, false},
+	{`[{"scope":"` + strings.Repeat("s", catalogue.MaxNameBytes+1) + `","name":"a"}]`, false, false},
 	// What is missing.
 	{`[{}]`, false, false},
 	{`[{"scope":"s"}]`, false, false},

@@ -106,17 +106,29 @@ func (s *Server) supported(t command.Type) error {
 	if t.Features() == 0 {
 		return nil
 	}
-	v, err := s.reader.View()
-	if err != nil {
-		return err
-	}
-	defer v.Close()
-	level, err := catalogue.FeatureLevel(v)
+	level, err := s.featureLevel()
 	if err == nil && level < t.Features() {
 		err = catalogue.Errorf(command.CodeNotReady, "the cluster is being upgraded: %s needs feature level %d, and it has %d until every member "+
 			"runs a version that knows it", t, t.Features(), level)
 	}
 	return err
+}
+
+// featureLevel returns the feature level of this node's state. It only rises, so that the newest one is read once.
+func (s *Server) featureLevel() (uint64, error) {
+	if level := s.level.Load(); level == catalogue.NewestFeatureLevel {
+		return level, nil
+	}
+	v, err := s.reader.View()
+	if err != nil {
+		return 0, err
+	}
+	defer v.Close()
+	level, err := catalogue.FeatureLevel(v)
+	if err == nil {
+		s.level.Store(level)
+	}
+	return level, err
 }
 
 // propose sends a command in the name of the request's account and waits for its outcome. Where it did not take effect the
@@ -129,6 +141,9 @@ func (s *Server) propose(c *gin.Context, t command.Type, message proto.Message) 
 		return command.Result{}, false
 	}
 	if err = s.supported(t); err == nil {
+		err = s.checkNames(message)
+	}
+	if err == nil {
 		t, payload, err = s.once(c, t, payload)
 	}
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"dapple/command"
 )
 
-// didName reads scope and name, which must be there and be such as DIDs have.
+// didName reads scope and name, which must be there and be such as DIDs may have under some schema.
 func didName(item object) (scope, name string, err error) {
 	if scope, err = item.requiredString("scope"); err != nil {
 		return "", "", err
@@ -24,10 +24,10 @@ func didName(item object) (scope, name string, err error) {
 }
 
 func validateDID(scope, name string) error {
-	if err := catalogue.ValidateScopeName(scope); err != nil {
+	if err := catalogue.ValidateName("scope", scope); err != nil {
 		return err
 	}
-	return catalogue.ValidateDIDName(name)
+	return catalogue.ValidateName("name", name)
 }
 
 // didNames reads the list of DIDs under the key dids.
@@ -167,7 +167,7 @@ func rseName(body object) (string, error) {
 	if err != nil || name == "" {
 		return "", err
 	}
-	return name, catalogue.ValidateRSEName(name)
+	return name, catalogue.ValidateName("rse", name)
 }
 
 // onlyKeys refuses keys that an object does not have; of several it names the first in their order, so that a request has one answer.

@@ -33,8 +33,7 @@ func didServer(t *testing.T, configure ...func(*Config)) *testServer {
 	t.Helper()
 	ts := newTestServer(t, didExecutors, configure...)
 	ts.command(command.TypeGenesis, &command.Genesis{
-		Schema:    catalogue.SchemaVersion,
-		Features:  catalogue.NewestFeatureLevel,
+		Schema: catalogue.SchemaVersion, Features: catalogue.NewestFeatureLevel,
 		ClusterId: testCluster[:], RootIdentity: "ddmlab", RootPassword: "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA",
 		KeyId: "k", KeySeed: make([]byte, 32),
 	})

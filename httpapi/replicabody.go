@@ -188,7 +188,7 @@ func (s *itemScanner) scopeField(i int, item *fileItem) error {
 			return s.invalid(i, "'scope' does not match '\\w'")
 		}
 		if !s.loose {
-			if err := catalogue.ValidateScopeName(scope); err != nil {
+			if err := catalogue.ValidateName("scope", scope); err != nil {
 				return err
 			}
 		}
@@ -207,8 +207,8 @@ func (s *itemScanner) nameField(i int, item *fileItem) error {
 	switch {
 	case s.loose && !hasWord(item.Name):
 		return s.invalid(i, "'name' does not match '\\w'")
-	case !s.loose && !isPlainName(item.Name):
-		return catalogue.ValidateDIDName(item.Name)
+	case !s.loose:
+		return catalogue.ValidateName("name", item.Name)
 	}
 	return nil
 }
@@ -222,21 +222,6 @@ func hasWord(text string) bool {
 		}
 	}
 	return false
-}
-
-// isPlainName recognizes most names of DIDs at less cost than catalogue.ValidateDIDName, which has the last word.
-func isPlainName(name string) bool {
-	if name == "" || len(name) > catalogue.MaxDIDName || name[0] == '.' || name[0] == '-' || name[0] == '_' {
-		return false
-	}
-	for i := range len(name) {
-		ch := name[i]
-		plain := ch|0x20 >= 'a' && ch|0x20 <= 'z' || ch >= '-' && ch <= '9' || ch == '_'
-		if !plain {
-			return false
-		}
-	}
-	return true
 }
 
 func (s *itemScanner) stateField(i int, item *fileItem) error {

@@ -78,8 +78,8 @@ func FuzzAddReplicasBody(f *testing.F) {
 		require.NoError(t, json.Unmarshal(fields["files"], &plain))
 		require.Len(t, plain, len(files))
 		for i, file := range files {
-			require.NoError(t, catalogue.ValidateDIDName(file.Name))
-			require.NoError(t, catalogue.ValidateScopeName(file.Scope))
+			require.NoError(t, catalogue.ValidateName("name", file.Name))
+			require.NoError(t, catalogue.ValidateName("scope", file.Scope))
 			var want plainFile
 			for key, field := range map[string]any{
 				"scope": &want.Scope, "name": &want.Name, "bytes": &want.Bytes, "adler32": &want.Adler32, "md5": &want.MD5, "pfn": &want.PFN, "state": &want.State,

@@ -119,7 +119,7 @@ func (s *Server) addRSE(c *gin.Context) {
 		return
 	}
 	name := c.Param("rse")
-	err := catalogue.ValidateRSEName(name)
+	err := catalogue.ValidateName("rse", name)
 	if err == nil && body.has("availability") && slices.ContainsFunc(availabilities[:], body.has) {
 		err = catalogue.Errorf(command.CodeInputValidation,
 			"'availability' can not be specified with 'availability_read', 'availability_write' or 'availability_delete'")
@@ -193,7 +193,7 @@ func rseUpdate(body object, update *command.UpdateRSE) (err error) {
 		if update.NewName, err = body.requiredString("name"); err != nil {
 			return err
 		}
-		if err = catalogue.ValidateRSEName(update.NewName); err != nil {
+		if err = catalogue.ValidateName("rse", update.NewName); err != nil {
 			return err
 		}
 	}

@@ -59,7 +59,7 @@ func (s *Server) listAccountScopes(c *gin.Context) {
 
 func (s *Server) addScope(c *gin.Context) {
 	add := &command.AddScope{Name: c.Param("scope"), Account: c.Param("account")}
-	if err := catalogue.ValidateScopeName(add.Name); err != nil {
+	if err := catalogue.ValidateName("scope", add.Name); err != nil {
 		s.fail(c, err)
 		return
 	}

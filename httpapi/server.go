@@ -56,6 +56,7 @@ type Server struct {
 	feeds          *feeds
 	guidTurns      chan struct{}
 	crossOrigin    *cors.Cors
+	level          atomic.Uint64 // the highest feature level that was read
 }
 
 // New makes a server. It fails on a configuration that lacks something, and where the registry has its metrics already.

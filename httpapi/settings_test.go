@@ -46,3 +46,29 @@ func TestSettingsWaitForTheFeatureLevel(t *testing.T) {
 	refused := ts.do("PUT", "/cluster/settings/name-schema", `{"value": "generic"}`).want(t, 503, "ResourceTemporaryUnavailable")
 	require.Contains(t, refused.Body.String(), "feature level 1")
 }
+
+// TestNamesByFeatureLevel registers files with names that are no generic ones. Below feature level 1 the node refuses them, since
+// apply would not; from level 1 on apply decides, by the schema of the cluster.
+func TestNamesByFeatureLevel(t *testing.T) {
+	for features, taken := range map[uint32]int{0: 400, catalogue.NewestFeatureLevel: 201} {
+		ts := newTestServer(t, replicaCommands())
+		g := &command.Genesis{
+			ClusterId: testCluster[:], RootIdentity: "ddmlab", RootPassword: "$hash", KeyId: "k", KeySeed: make([]byte, 32),
+			Schema: catalogue.SchemaVersion, Features: features,
+		}
+		if features > 0 {
+			g.Settings = []*command.Setting{{Name: catalogue.SettingNameSchema, Value: "lsst"}}
+		}
+		ts.command(command.TypeGenesis, g)
+		ts.do("POST", "/accounts/root/scopes/s", "").want(t, 201, "")
+		ts.do("POST", "/rses/ONE", "{}").want(t, 201, "")
+		for name, status := range map[string]int{"a+b~c": taken, "plain": 201, "a b": 400, "": 400, `a\u0000`: 400} {
+			file := `{"scope": "s", "name": "` + name + `", "bytes": 1}`
+			class := map[int]string{400: "InvalidObject"}[status]
+			ts.do("POST", "/replicas", `{"rse": "ONE", "files": [`+file+`]}`).want(t, status, class)
+			if status == 400 && features == 0 {
+				ts.do("POST", "/dids/attachments", `[{"scope": "s", "name": "set", "rse": "ONE", "dids": [`+file+`]}]`).want(t, status, class)
+			}
+		}
+	}
+}

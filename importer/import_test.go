@@ -20,6 +20,7 @@ import (
 
 	"dapple/client"
 	"dapple/internal/testcluster"
+	"dapple/node"
 )
 
 // site is a cluster with a client and a scope.
@@ -28,9 +29,9 @@ type site struct {
 	urls []string
 }
 
-func newSite(t *testing.T) site {
+func newSite(t *testing.T, options ...func(*node.Config)) site {
 	t.Helper()
-	cluster := testcluster.Start(t, 1)
+	cluster := testcluster.Start(t, 1, options...)
 	c, err := client.New(client.Config{URLs: cluster.URLs(), User: testcluster.User, Password: testcluster.Password, Account: "root"})
 	require.NoError(t, err)
 	t.Cleanup(c.Close)
@@ -86,6 +87,27 @@ func lines(count int) string {
 			`"dataset":{"scope":"data","name":"d%d"}}`+"\n", i, i, i/100)
 	}
 	return b.String()
+}
+
+// Names are the cluster's affair: what its schema allows is imported, anything else is refused line by line.
+func TestImportNames(t *testing.T) {
+	s := newSite(t, func(cfg *node.Config) { cfg.NameSchema = "icecube" })
+	s.addRSE(t, "LOOSE", false)
+	const file = "/data/exp/a#1.i3"
+	line := func(name, rse, pfn string) string {
+		return fmt.Sprintf(`{"scope":"data","name":%q,"bytes":1,"replicas":[{"rse":%q,"pfn":%q}],"dataset":{"scope":"data","name":"/data/set#1"}}`+"\n", name, rse, pfn)
+	}
+	_, refused, err := s.run(t, line(file, "ONE", "")+line("/data/b#2", "LOOSE", "davs://loose.example:443/d/x/b#2")+line("c", "ONE", ""))
+	require.NoError(t, err)
+	require.Len(t, refused, 1)
+	require.Contains(t, refused[0], "does not match")
+	listed := s.replicas(t, "/data/set#1")
+	require.Equal(t, map[string]map[string]string{file: {"ONE": "AVAILABLE"}, "/data/b#2": {"LOOSE": "AVAILABLE"}}, listed)
+	pfn := "davs://loose.example:443/d/x/b#2"
+	for dids, err := range s.DIDsOfPFNs(t.Context(), []string{pfn}) {
+		require.NoError(t, err)
+		require.Equal(t, map[string]client.DIDName{pfn: {Scope: "data", Name: "/data/b#2"}}, dids)
+	}
 }
 
 // Many windows of files with two replicas each, in datasets; and again, which changes nothing.

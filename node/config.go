@@ -79,6 +79,9 @@ type Config struct {
 	ChangesReaders   int
 	ChangesHeartbeat time.Duration
 
+	// NameSchema is the syntax of names of a cluster that the node forms, "" for the default. One that exists keeps its own.
+	NameSchema string
+
 	// FeatureLevel is the newest feature level that the node says it knows; nil is the newest that it does know. A lower one lets
 	// a test act as an earlier program.
 	FeatureLevel *uint64
@@ -109,6 +112,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.ChangesMaxBytes < 0 || c.ChangesMaxAge < 0 {
 		return c, errors.New("changes-max-bytes and changes-max-age must not be negative")
+	}
+	if err := catalogue.ValidateSetting(catalogue.SettingNameSchema, c.NameSchema); err != nil {
+		return c, fmt.Errorf("name-schema: %w", err)
 	}
 	if c.FeatureLevel == nil {
 		c.FeatureLevel = new(uint64(catalogue.NewestFeatureLevel))

@@ -12,6 +12,14 @@ import (
 	"dapple/internal/password"
 )
 
+// settings returns the settings of a new cluster; none for one that earlier programs may join, which do not know settings.
+func settings(cfg Config) []*command.Setting {
+	if cfg.NameSchema == "" || *cfg.FeatureLevel == 0 {
+		return nil
+	}
+	return []*command.Setting{{Name: catalogue.SettingNameSchema, Value: cfg.NameSchema}}
+}
+
 // errNoRoot refuses to form a cluster that nobody could log in to.
 var errNoRoot = errors.New("no cluster can be formed without root's first identity: " +
 	"set DAPPLE_ROOT_USER and DAPPLE_ROOT_PASSWORD or DAPPLE_ROOT_PASSWORD_FILE")
@@ -34,6 +42,7 @@ func genesis(cfg Config) func(clusterID [16]byte) (*command.Genesis, error) {
 		return &command.Genesis{
 			ClusterId: clusterID[:], RootIdentity: cfg.RootUser, RootPassword: hash,
 			KeyId: uuid.NewString(), KeySeed: seed, Schema: catalogue.SchemaVersion, Features: uint32(*cfg.FeatureLevel),
+			Settings: settings(cfg),
 		}, nil
 	}
 }

@@ -96,6 +96,7 @@ func (n *Node) open(ctx context.Context, cfg Config) (err error) {
 	n.watch.Go(func() { n.expire(watchCtx, cfg.ExpiryInterval) })
 	n.watch.Go(func() { n.endDIDs(watchCtx, cfg.ExpiryInterval) })
 	n.watch.Go(func() { n.raiseFeatures(watchCtx, featureInterval) })
+	n.watch.Go(func() { n.compareNameSchema(watchCtx, cfg.NameSchema) })
 	keep := retention{cfg.ChangesMaxAge, uint64(cfg.ChangesMaxBytes)}
 	n.watch.Go(func() { n.trimChanges(watchCtx, cfg.ChangesTrimInterval, keep) })
 	return nil

@@ -23,11 +23,14 @@ const devDrainTime = 200 * time.Millisecond
 
 // devCmd runs a whole cluster on the loopback interface in one process.
 type devCmd struct {
-	Nodes    int        `default:"3" help:"Number of nodes."`
-	HTTPPort int        `default:"8080" name:"http-port" help:"HTTP port of the first node; each further node takes the next. A node's cluster port is its HTTP port + 10000. With 0 each node takes free ports; the URLs that are printed name them."`
-	DataDir  string     `help:"Folder of all nodes' data, kept at the end; by default a temporary one that is removed." placeholder:"DIR"`
-	User     string     `default:"ddmlab" help:"User name of root's identity, used when the cluster is formed."`
-	Password string     `default:"secret" help:"Its password."`
+	Nodes    int    `default:"3" help:"Number of nodes."`
+	HTTPPort int    `default:"8080" name:"http-port" help:"HTTP port of the first node; each further node takes the next. A node's cluster port is its HTTP port + 10000. With 0 each node takes free ports; the URLs that are printed name them."`
+	DataDir  string `help:"Folder of all nodes' data, kept at the end; by default a temporary one that is removed." placeholder:"DIR"`
+	User     string `default:"ddmlab" help:"User name of root's identity, used when the cluster is formed."`
+	Password string `default:"secret" help:"Its password."`
+
+	NameSchema string `help:"Syntax of names in a new cluster: generic, atlas, belleii, cms, dune, lsst and others." placeholder:"SCHEMA"`
+
 	LogLevel slog.Level `default:"warn" help:"debug, info, warn or error."`
 
 	Tuning tuning `embed:""`
@@ -126,7 +129,7 @@ func (d *devCmd) nodeConfig(i int, dir string, logger *slog.Logger) node.Config 
 		HTTPAddr: at.http, HTTPAdvertise: d.url(i), HTTPListener: at.httpListener,
 		ClusterAddr: at.cluster, ClusterAdvertise: at.cluster, ClusterListener: at.clusterListener,
 		BootstrapExpect: d.Nodes, Join: join,
-		RootUser: d.User, RootPassword: d.Password, DrainTime: devDrainTime,
+		RootUser: d.User, RootPassword: d.Password, NameSchema: d.NameSchema, DrainTime: devDrainTime,
 		Logger: logger.With("node", name), Version: version.String(),
 	}
 	d.Tuning.apply(&cfg)

@@ -36,6 +36,8 @@ type serveCmd struct {
 	RootUser         string `help:"User name of root's first identity, used when the cluster is formed. Its password is in the environment variable DAPPLE_ROOT_PASSWORD or in a file."`
 	RootPasswordFile string `help:"File with the password of root's first identity." placeholder:"FILE"`
 
+	NameSchema string `help:"Syntax of names in a cluster that this node forms: generic, atlas, belleii, cms, dune, lsst and others. A cluster that exists keeps its own." placeholder:"SCHEMA"`
+
 	ClusterTLSCert string `name:"cluster-tls-cert" help:"Certificate of this node for traffic between nodes (PEM). With key and CA, nodes must prove who they are."`
 	ClusterTLSKey  string `name:"cluster-tls-key" help:"Key of the certificate (PEM)."`
 	ClusterTLSCA   string `name:"cluster-tls-ca" aliases:"cluster-tlsca" env:"DAPPLE_CLUSTER_TLS_CA,DAPPLE_CLUSTER_TLSCA" help:"Certificates of the authorities that other nodes' certificates must come from (PEM)."`
@@ -120,7 +122,7 @@ func (c *serveCmd) nodeConfig(logger *slog.Logger) node.Config {
 		NodeID: c.NodeID, DataDir: c.DataDir,
 		HTTPAddr: c.HTTPAddr, HTTPAdvertise: c.HTTPAdvertise,
 		ClusterAddr: c.ClusterAddr, ClusterAdvertise: c.ClusterAdvertise,
-		BootstrapExpect: c.BootstrapExpect, Join: c.Join,
+		BootstrapExpect: c.BootstrapExpect, Join: c.Join, NameSchema: c.NameSchema,
 		TLSCert: c.ClusterTLSCert, TLSKey: c.ClusterTLSKey, TLSCA: c.ClusterTLSCA,
 		HTTPTLSCert: c.HTTPTLSCert, HTTPTLSKey: c.HTTPTLSKey, HTTPClientCA: c.HTTPClientCA,
 		TrustedProxies: c.TrustedProxy, CORSOrigins: c.CORSOrigins, HTTP2: c.HTTP2, OIDCIssuers: c.OIDCIssuer,

@@ -13,6 +13,10 @@ func ScanGUID(v View, guid string, proceed func() error, visit func(scope, name 
 	if !valid {
 		return false, nil // no file can have it
 	}
+	hiding, err := findHiding(v)
+	if err != nil {
+		return false, err
+	}
 	names, low, read := scopeNames{}, []byte{tableMetadata}, 0
 	err = v.Scan(low, prefixEnd(low), func(key, value []byte) (more bool, err error) {
 		if read++; read%guidPause == 0 {
@@ -32,7 +36,7 @@ func ScanGUID(v View, guid string, proceed func() error, visit func(scope, name 
 			return false, err
 		}
 		found, more = true, true
-		err = scanParents(v, ref, d, func(parent didRef) (bool, error) {
+		err = hiding.scanParents(v, ref, d, func(parent didRef) (bool, error) {
 			scope, err := names.name(v, parent.scope)
 			if err == nil {
 				more, err = visit(scope, parent.name)

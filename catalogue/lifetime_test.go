@@ -211,7 +211,15 @@ func (s *didStore) hiddenFrom(name, child, parent string) {
 	require.NoError(s.t, err)
 	require.Empty(s.t, above)
 	require.Empty(s.t, s.filesOf(parent))
-	_, found, err := NewDIDReader(s.tx).Load("s", name)
+	didDo(s, "root", SetMetadata, &command.SetMetadata{Dids: []*command.DIDMetadata{
+		{Scope: "s", Name: child, Set: map[string]string{"guid": `"0123456789abcdef0123456789abcdef"`}},
+	}})
+	found, err := ScanGUID(s.tx, "0123456789abcdef0123456789abcdef", func() error { return nil }, func(_, parent string) (bool, error) {
+		return false, fmt.Errorf("%s holds a file with that GUID", parent)
+	})
+	require.NoError(s.t, err)
+	require.True(s.t, found)
+	_, found, err = NewDIDReader(s.tx).Load("s", name)
 	require.NoError(s.t, err)
 	require.False(s.t, found)
 	var listed []string

@@ -289,8 +289,14 @@ func TestRandomCommandsAgainstModel(t *testing.T) {
 		s := newDIDStore(t)
 		putVersions(s.tx, rapid.SampledFrom([]uint64{SchemaVersion, homeSchema - 1}).Draw(rt, "schema"), rapid.Uint64Range(0, NewestFeatureLevel).Draw(rt, "level"))
 		m := &didModel{
-			map[string]DIDType{}, map[string]bool{}, map[string]bool{}, map[[2]string]bool{}, map[[2]string]bool{}, map[[2]string]bool{},
-			map[string]endedModel{}, map[[2]string]string{},
+			map[string]DIDType{},
+			map[string]bool{},
+			map[string]bool{},
+			map[[2]string]bool{},
+			map[[2]string]bool{},
+			map[[2]string]bool{},
+			map[string]endedModel{},
+			map[[2]string]string{},
 		}
 		s.files("f0", "f1", "a.zip")
 		m.register("ONE", []string{"f0", "f1", "a.zip"})

@@ -1,11 +1,11 @@
 package catalogue
 
-// hiding finds what of collections is hidden, for whoever goes up from what is in them: the attachments of a large collection are removed,
+// hiddenOnes finds what of collections is hidden, for whoever goes up from what is in them: the attachments of a large collection are removed,
 // or brought back, by several commands, and from the first of them on nobody is told of it. Going down never meets one.
-type hiding struct{ any bool }
+type hiddenOnes struct{ any bool }
 
 // findHiding looks whether anything can be hidden; mostly nothing is, and then nothing more is read.
-func findHiding(v View) (h hiding, err error) {
+func findHiding(v View) (h hiddenOnes, err error) {
 	low := []byte{tableEnding}
 	err = v.Scan(low, prefixEnd(low), func(_, _ []byte) (bool, error) {
 		h.any = true
@@ -15,7 +15,7 @@ func findHiding(v View) (h hiding, err error) {
 }
 
 // scanParents is scanParents without what is hidden.
-func (h hiding) scanParents(v View, child didRef, d *DID, visit func(parent didRef) (more bool, err error)) error {
+func (h hiddenOnes) scanParents(v View, child didRef, d *DID, visit func(parent didRef) (more bool, err error)) error {
 	if !h.any {
 		return scanParents(v, child, d, visit)
 	}

@@ -128,7 +128,7 @@ func (c *invariants) ending(key, value []byte) error {
 
 // endedChild checks an attachment that is kept.
 func (c *invariants) endedChild(key, value []byte) error {
-	ended, _, a, err := c.kept(key, value)
+	ended, a, err := c.kept(key, value)
 	if err == nil && a.child == TypeFile && ended == TypeContainer {
 		err = violated("a file in a container")
 	}
@@ -137,7 +137,7 @@ func (c *invariants) endedChild(key, value []byte) error {
 
 // endedParent checks an attachment that is kept on the child's side.
 func (c *invariants) endedParent(key, value []byte) error {
-	_, _, a, err := c.kept(key, value)
+	_, a, err := c.kept(key, value)
 	if err == nil && a.child == TypeFile {
 		err = violated("of a file")
 	}
@@ -145,27 +145,27 @@ func (c *invariants) endedParent(key, value []byte) error {
 }
 
 // kept checks that an attachment is kept for a collection that has ended, and returns the collection's type and the attachment.
-func (c *invariants) kept(key, value []byte) (DIDType, didRef, attachment, error) {
-	ended, other, err := parseEdge(key)
+func (c *invariants) kept(key, value []byte) (DIDType, attachment, error) {
+	ended, _, err := parseEdge(key)
 	if err != nil {
-		return 0, didRef{}, attachment{}, err
+		return 0, attachment{}, err
 	}
 	a, err := parseAttachment(value)
 	if err == nil {
 		err = same(value, appendAttachment(nil, a))
 	}
 	if err != nil {
-		return 0, didRef{}, attachment{}, err
+		return 0, attachment{}, err
 	}
 	e, found, err := loadEnding(c.v, ended)
 	if err != nil || !found {
-		return 0, didRef{}, attachment{}, violated("nothing of %d:%s is kept (%v)", ended.scope, ended.name, err)
+		return 0, attachment{}, violated("nothing of %d:%s is kept (%v)", ended.scope, ended.name, err)
 	}
 	d := e.did
 	if e.phase != phaseEnded {
 		if d, err = mustLoadDID(c.v, ended); err != nil {
-			return 0, didRef{}, attachment{}, err
+			return 0, attachment{}, err
 		}
 	}
-	return d.Type, other, a, nil
+	return d.Type, a, nil
 }

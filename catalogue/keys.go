@@ -154,12 +154,15 @@ func parentKey(child, parent didRef) []byte { return appendRef(parentsPrefix(chi
 // endKey orders DIDs by when they end, in microseconds.
 func endKey(at int64, ref didRef) []byte { return appendRef(timeKey(tableEnd, at), ref) }
 
-func endedKey(ref didRef) []byte                 { return appendRef([]byte{tableEnded}, ref) }
-func endedAtKey(at int64, ref didRef) []byte     { return appendRef(timeKey(tableEndedAt, at), ref) }
-func endingKey(ref didRef) []byte                { return appendRef([]byte{tableEnding}, ref) }
-func endedChildrenPrefix(ended didRef) []byte    { return appendRef0([]byte{tableEndedChild}, ended) }
-func endedParentsPrefix(ended didRef) []byte     { return appendRef0([]byte{tableEndedParent}, ended) }
-func endedChildKey(ended, child didRef) []byte   { return appendRef(endedChildrenPrefix(ended), child) }
+func endedKey(ref didRef) []byte              { return appendRef([]byte{tableEnded}, ref) }
+func endedAtKey(at int64, ref didRef) []byte  { return appendRef(timeKey(tableEndedAt, at), ref) }
+func endingKey(ref didRef) []byte             { return appendRef([]byte{tableEnding}, ref) }
+func endedChildrenPrefix(ended didRef) []byte { return appendRef0([]byte{tableEndedChild}, ended) }
+
+func endedParentsPrefix(ended didRef) []byte { return appendRef0([]byte{tableEndedParent}, ended) }
+
+func endedChildKey(ended, child didRef) []byte { return appendRef(endedChildrenPrefix(ended), child) }
+
 func endedParentKey(ended, parent didRef) []byte { return appendRef(endedParentsPrefix(ended), parent) }
 
 // timeKey begins a key that is ordered by a time in microseconds.

@@ -101,7 +101,7 @@ func scanParents(v View, child didRef, d *DID, visit func(parent didRef) (more b
 // lineage finds what is above DIDs. It remembers the parents of collections: those of one dataset are asked for with each of its files.
 type lineage struct {
 	v       View
-	hiding  *hiding             // nil until somebody asks
+	hiding  *hiddenOnes         // nil until somebody asks
 	parents map[didRef][]didRef // nil until the first is known
 }
 

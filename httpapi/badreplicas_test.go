@@ -223,7 +223,7 @@ func TestOnePFNAtTwoRSEs(t *testing.T) {
 				text := line("/replicas/s/" + name + order)
 				require.Equal(t, order != "?limit=0", strings.Contains(text, `"`+pfn+`":`), text)
 				require.LessOrEqual(t, strings.Count(text, `"`+pfn+`":`), 1, text)
-				require.Contains(t, text, `"`+rses[1]+`":["`+pfn+`"]`)
+				require.Contains(t, text, `"`+rses[1]+`": ["`+pfn+`"]`)
 			}
 			metalink := ts.do("GET", "/replicas/s/"+name, "", header("Accept", typeMetalink)).want(t, 200, "").Body.String()
 			require.Equal(t, 2, strings.Count(metalink, pfn+"</url>"))

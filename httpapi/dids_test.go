@@ -31,9 +31,15 @@ var didExecutors = executors{
 // files f0 to f3 and a.zip of 100 bytes in s.
 func didServer(t *testing.T, configure ...func(*Config)) *testServer {
 	t.Helper()
+	return didServerAt(t, catalogue.NewestFeatureLevel, configure...)
+}
+
+// didServerAt is didServer at a feature level.
+func didServerAt(t *testing.T, features uint32, configure ...func(*Config)) *testServer {
+	t.Helper()
 	ts := newTestServer(t, didExecutors, configure...)
 	ts.command(command.TypeGenesis, &command.Genesis{
-		Schema: catalogue.SchemaVersion, Features: catalogue.NewestFeatureLevel,
+		Schema: catalogue.SchemaVersion, Features: features,
 		ClusterId: testCluster[:], RootIdentity: "ddmlab", RootPassword: "$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA",
 		KeyId: "k", KeySeed: make([]byte, 32),
 	})

@@ -183,7 +183,7 @@ func (f withoutOne) Propose(ctx context.Context, t command.Type, issuer string, 
 
 // Members of an earlier version would stop at the commands: below the feature level a lifetime is kept and shown, as it always was.
 func TestLifetimesWaitForTheFeatureLevel(t *testing.T) {
-	ts := didServer(t)
+	ts := didServerAt(t, 0)
 	ts.do("POST", "/dids/s/ds", `{"type":"DATASET","lifetime":-1}`).want(t, 201, "")
 	ts.do("GET", "/dids/s/ds", "").want(t, 200, "")
 	ts.do("POST", "/dids/resurrect", `[{"scope":"s","name":"ds"}]`).want(t, 503, "ResourceTemporaryUnavailable")

@@ -49,7 +49,7 @@ func TestListingMemory(t *testing.T) {
 		files, replicas int
 	}{{"many-files", manyFiles, 2}, {"many-replicas", 1000, manyRSEs}} {
 		for _, format := range []struct{ accept, file, url string }{
-			{"application/x-json-stream", `{"scope":`, `"rse_id":`},
+			{"application/x-json-stream", `{"scope": `, `"rse_id": `},
 			{"application/metalink4+xml", ` <file name=`, `  <url location=`},
 		} {
 			resetPeakMemory(t, p)

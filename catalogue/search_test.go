@@ -51,7 +51,8 @@ func searchStore(t *testing.T) *didStore {
 	didDo(s, "root", SetMetadata, &command.SetMetadata{Dids: []*command.DIDMetadata{
 		{Scope: "s", Name: "f1", Set: map[string]string{"panda_id": `9007199254740993`, "big": `9007199254740993`, "mark": `"x"`}},
 		{Scope: "s", Name: "f2", Set: map[string]string{"panda_id": `9007199254740992`, "big": `9007199254740992`}},
-		{Scope: "s", Name: "ds1", Set: map[string]string{"mark": `"x"`}}, {Scope: "s", Name: "cont", Set: map[string]string{"mark": `"x"`}},
+		{Scope: "s", Name: "ds1", Set: map[string]string{"mark": `"x"`}},
+		{Scope: "s", Name: "cont", Set: map[string]string{"mark": `"x"`}},
 	}})
 	return s
 }

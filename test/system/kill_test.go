@@ -9,20 +9,25 @@ import (
 )
 
 const (
-	leaderKills = 10
+	// leaderKills is how often the leader is killed, longLeaderKills in long tests.
+	leaderKills, longLeaderKills = 4, 10
 	// resumeLimit is how soon writes must go on after the leader's death.
 	resumeLimit = 3 * time.Second
 	// lateTries is how often in a row they must be later than that to fail the test.
 	lateTries = 3
 )
 
-// TestKillLeader kills the leader ten times in a row under steady writes through all nodes.
+// TestKillLeader kills the leader again and again under steady writes through all nodes.
 func TestKillLeader(t *testing.T) {
 	c := newCluster(t, 3)
 	c.start()
 	root := login(t, c.nodes[0])
 	l := startLoad(t, root, c.nodes)
-	for round := range leaderKills {
+	kills := leaderKills
+	if long() {
+		kills = longLeaderKills
+	}
+	for round := range kills {
 		l.waitWrites(300)
 		killLeaderOnce(t, c, root, l, round)
 	}

@@ -53,7 +53,7 @@ func raise[T int64 | uint64](load func() T, swap func(T, T) bool, n T) {
 	}
 }
 
-// roundsWanted is how many rounds a test takes: DAPPLE_ROUNDS. Without it 3,000, or 10,000 in long tests.
+// roundsWanted is how many rounds a test takes: DAPPLE_ROUNDS. Without it 1,000, or 10,000 in long tests.
 func roundsWanted(t *testing.T) int64 {
 	t.Helper()
 	text := os.Getenv("DAPPLE_ROUNDS")
@@ -61,7 +61,7 @@ func roundsWanted(t *testing.T) int64 {
 	case text == "" && long():
 		return 10_000
 	case text == "":
-		return 3_000
+		return 1_000
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	require.NoError(t, err, "DAPPLE_ROUNDS")

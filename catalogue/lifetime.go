@@ -44,6 +44,10 @@ func resurrectWindow(v View) (int64, error) {
 	return d.Microseconds(), nil
 }
 
+// endOfWindow returns the time up to which what has ended cannot be brought back any more. It is never before 0, which is the time of what
+// is half forgotten: the window may be longer than the time since 1970.
+func endOfWindow(now, window int64) int64 { return max(now-window, 0) }
+
 // endIn returns the time at which a DID with that metadata ends, in microseconds, and false where it has no lifetime.
 func endIn(meta []MetadataEntry) (at int64, found bool, err error) {
 	text, found := FindMetadata(meta, MetaExpiredAt)
@@ -167,7 +171,7 @@ func LifetimesDue(v View, now int64) (work LifetimeWork, err error) {
 	if err != nil {
 		return work, err
 	}
-	old, err := firstTimes(v, tableEndedAt, now-window, 1)
+	old, err := firstTimes(v, tableEndedAt, endOfWindow(now, window), 1)
 	work.Forget = len(old) > 0
 	return work, err
 }

@@ -72,7 +72,7 @@ func (w *didWork) checkReturn(n *command.DIDName, window int64) error {
 		}
 		return missing
 	}
-	if !kept || e.at <= w.at.Time-window {
+	if !kept || e.at <= endOfWindow(w.at.Time, window) {
 		return missing
 	}
 	return nil
@@ -159,7 +159,12 @@ func (w *didWork) restoreChildren(ref didRef, d *DID) (whole bool, err error) {
 		return false, err
 	}
 	whole = w.left > len(rows)
-	var events int64
+	held, err := collectionEvents(w.tx, ref, d)
+	if err != nil {
+		return false, err
+	}
+	var sum wideInt
+	sum.add(held)
 	for _, row := range rows {
 		w.left--
 		w.tx.Delete(endedChildKey(ref, row.other))
@@ -174,6 +179,14 @@ func (w *didWork) restoreChildren(ref didRef, d *DID) (whole bool, err error) {
 			}
 			continue
 		}
+		n, err := fileEvents(w.tx, row.other, child)
+		if err != nil {
+			return false, err
+		}
+		with := sum
+		if with.add(n); !with.fits() {
+			continue // as a file whose bytes do not fit any more
+		}
 		attached, err := w.attach(ref, d, row.other, child, row.a)
 		if err != nil {
 			return false, err
@@ -182,13 +195,19 @@ func (w *didWork) restoreChildren(ref didRef, d *DID) (whole bool, err error) {
 			continue
 		}
 		putDID(w.tx, row.other, child)
-		n, err := fileEvents(w.tx, row.other, child)
-		if err != nil {
-			return false, err
-		}
-		events += n
+		sum = with
 	}
-	return whole, addEvents(w.tx, w.at, ref, d, events)
+	sum.subtract(held)
+	return whole, addEvents(w.tx, w.at, ref, d, sum.low())
+}
+
+// collectionEvents returns the events that a collection keeps.
+func collectionEvents(v View, ref didRef, d *DID) (int64, error) {
+	meta, err := loadMetadata(v, ref, d)
+	if err != nil {
+		return 0, err
+	}
+	return eventsIn(meta)
 }
 
 // restoreParents attaches a collection to what it was in, and reports whether that is all. The caller stores the collection.
@@ -254,6 +273,7 @@ func (w *didWork) attach(parent didRef, p *DID, child didRef, d *DID, a attachme
 	putParent(w.tx, w.homes, child, d, parent)
 	p.Revision, p.Updated = w.tx.Note(w.at, edgeChange(ChangeAttachmentAdded, parent, child, d.Type)), w.at.Time
 	p.countChild(d)
+	p.Archive = p.Archive || d.Archive
 	return true, nil
 }
 
@@ -292,7 +312,7 @@ func ForgetExpired(tx Tx, at Stamp, c *command.ForgetExpired) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	old, err := firstTimes(tx, tableEndedAt, at.Time-window, int(c.Limit))
+	old, err := firstTimes(tx, tableEndedAt, endOfWindow(at.Time, window), int(c.Limit))
 	if err != nil {
 		return nil, err
 	}

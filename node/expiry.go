@@ -20,9 +20,9 @@ func (n *Node) expire(ctx context.Context, interval time.Duration) {
 	n.whileLeading(ctx, interval, "the end of temporary unavailability could not be proposed", n.expireDue)
 }
 
-// expireDue proposes until nothing is due.
+// expireDue proposes until nothing is due, which this node's clock tells: the log time follows it only while this node leads.
 func (n *Node) expireDue(ctx context.Context) error {
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && n.cluster.IsLeader() {
 		due, err := n.expiryDue()
 		if err != nil || !due {
 			return err

@@ -21,8 +21,9 @@ func (n *Node) endDIDs(ctx context.Context, interval time.Duration) {
 }
 
 // endDIDsDue proposes until nothing is due: the index first, without which nothing is found, and what is no more than tidying last.
+// What is due is told by this node's clock, which the log time follows only while it leads.
 func (n *Node) endDIDsDue(ctx context.Context) error {
-	for ctx.Err() == nil {
+	for ctx.Err() == nil && n.cluster.IsLeader() {
 		work, err := n.lifetimesDue()
 		if err != nil {
 			return err

@@ -6,6 +6,9 @@ import "strings"
 // would otherwise take time without end; what is not found within the bound is not found.
 const matchSteps = 1 << 14
 
+// digestSteps is how many steps a digest counts for, about as it costs.
+const digestSteps = 16
+
 // reversible reports whether paths tell scope and name.
 func (t *pathTemplate) reversible() bool {
 	scope, name := false, false
@@ -19,6 +22,9 @@ func (t *pathTemplate) reversible() bool {
 
 // filesAt visits the files that the template puts at a path, the shortest scope first, until visit returns false.
 func (t *pathTemplate) filesAt(path string, visit func(scope, name string) bool) {
+	if len(path) > maxTemplatePath {
+		return // no template makes it
+	}
 	m := pathMatch{template: t, path: path, visit: visit, steps: matchSteps}
 	m.match(0, 0, false)
 }
@@ -50,6 +56,12 @@ func (m *pathMatch) match(i, p int, empty bool) bool {
 	case piece.field == "":
 		return m.literal(i, p, empty, piece.literal)
 	case m.known(piece):
+		if digestSizes[piece.field] > 0 {
+			if !piece.digitsBegin(rest) {
+				return true
+			}
+			m.steps -= digestSteps
+		}
 		text := piece.text(m.scope, m.name, &lastDigest{})
 		if p == 0 {
 			text = strings.TrimLeft(text, "/")
@@ -60,7 +72,7 @@ func (m *pathMatch) match(i, p int, empty bool) bool {
 	case piece.whole() && (piece.field == fieldOfScope || piece.field == fieldOfScopePath):
 		return m.capture(i, p, &m.scope, piece.unjoin)
 	}
-	first, last := 0, len(rest)
+	first, last := 0, min(len(rest), piece.longest())
 	if size := digestSizes[piece.field]; size > 0 {
 		first = len(piece.text("", "", &lastDigest{}))
 		last = min(first, last)
@@ -71,6 +83,16 @@ func (m *pathMatch) match(i, p int, empty bool) bool {
 		}
 	}
 	return true
+}
+
+// digitsBegin reports whether a text begins with as many hexadecimal digits as the piece, of a digest, takes.
+func (p *pathPiece) digitsBegin(text string) bool {
+	size := digestSizes[p.field]
+	if p.sliced {
+		from, to := p.bounds(size)
+		size = to - from
+	}
+	return len(text) >= size && isHex(text[:size], size)
 }
 
 // literal matches a literal: as it is; where what is before it was empty, without its leading slash; and at the end of the
@@ -105,6 +127,10 @@ func (m *pathMatch) known(p *pathPiece) bool {
 // slash has lost it where it begins the path.
 func (m *pathMatch) capture(i, p int, field *string, unjoin func(string) string) bool {
 	defer func() { *field = "" }()
+	longest := templateName
+	if field == &m.scope {
+		longest = templateScope
+	}
 	for end := p + 1; end <= len(m.path); end++ {
 		if next := i + 1; next < len(m.template.pieces) {
 			literal := m.template.pieces[next].literal
@@ -115,7 +141,7 @@ func (m *pathMatch) capture(i, p int, field *string, unjoin func(string) string)
 			end = len(m.path)
 		}
 		*field = unjoin(m.path[p:end])
-		if len(*field) > templateName {
+		if len(*field) > longest {
 			return true
 		}
 		if !m.match(i+1, end, false) {

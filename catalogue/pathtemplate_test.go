@@ -185,3 +185,24 @@ func BenchmarkTemplatePFN(b *testing.B) {
 		}
 	}
 }
+
+// What no scope or name can be is not tried: a command may name thousands of PFNs.
+func TestFilesOfAPathAreFoundCheaply(t *testing.T) {
+	for _, text := range []string{"{scope}{name}", "{name[0:1]}{name[1:2]}{scope}/{name}", "{scope}/{name}/{sha256}"} {
+		template, err := newPathTemplate(text)
+		require.NoError(t, err)
+		tried := 0
+		template.filesAt(strings.Repeat("a", 400), func(scope, _ string) bool {
+			tried++
+			require.LessOrEqual(t, len(scope), templateScope)
+			return true
+		})
+		require.LessOrEqual(t, tried, templateScope)
+		template.filesAt(strings.Repeat("a", maxTemplatePath+1), func(string, string) bool { t.Error("too long"); return false })
+	}
+	template, err := newPathTemplate("{scope}/{name}/{sha256}")
+	require.NoError(t, err)
+	m := pathMatch{template: template, path: strings.Repeat("x/xxx/", 80), steps: matchSteps, visit: func(string, string) bool { return true }}
+	m.match(0, 0, false)
+	require.Positive(t, m.steps)
+}

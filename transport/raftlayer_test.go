@@ -31,6 +31,43 @@ func TestClosedIdleConnectionIsNotUsed(t *testing.T) {
 	require.False(t, lost.Sent, "%v", err)
 }
 
+// The same holds over TLS, where the peer says that it closes, which is still to be read.
+func TestClosedIdleTLSConnectionIsNotUsed(t *testing.T) {
+	ours, local := newAuthority(t), net.IPv4(127, 0, 0, 1)
+	a, b := open(t, Config{TLS: ours.files(t, ours, local)}, clusterA), open(t, Config{TLS: ours.files(t, ours, local)}, clusterA)
+	address := b.Addr().String()
+	_, _, err := a.Call(callTime(t), address, echo, []byte("x"))
+	require.NoError(t, err)
+	require.True(t, isOpen(a.pools.of(address, 1).idle[0].Conn))
+
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	c, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	defer c.Close()
+	peer, err := l.Accept()
+	require.NoError(t, err)
+	require.True(t, isOpen(c))
+	_, err = peer.Write([]byte("an alert"))
+	require.NoError(t, err)
+	require.NoError(t, peer.Close())
+	require.Eventually(t, func() bool { return !isOpen(c) }, 10*time.Second, time.Millisecond)
+}
+
+// A connection of the pool is used again also when the time of the call before is over.
+func TestIdleConnectionOutlivesItsCall(t *testing.T) {
+	a, b := open(t, Config{}, clusterA), open(t, Config{}, clusterA)
+	address := b.Addr().String()
+	_, _, err := a.Call(callTime(t), address, echo, []byte("x"))
+	require.NoError(t, err)
+	idle := a.pools.of(address, 1).idle[0].Conn
+	require.NoError(t, idle.SetDeadline(time.Now().Add(-time.Second))) // as if the call's had been that
+	_, _, err = a.Call(callTime(t), address, echo, []byte("x"))
+	require.NoError(t, err)
+	require.Same(t, idle, a.pools.of(address, 1).idle[0].Conn)
+}
+
 // Dial waits for a member that is about to run Raft, and gives up when this node stops.
 func TestRaftDialWaitsForNewMember(t *testing.T) {
 	a, b := open(t, Config{}, clusterA), open(t, Config{}, ClusterID{})

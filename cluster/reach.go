@@ -164,6 +164,7 @@ func (n *Node) watchReach() {
 		if n.probe() {
 			n.reach.suspected.Store(false)
 		}
+		n.weighHeartbeats() // there may be nobody left to probe
 		has := n.hasQuorum()
 		n.weighQuorum(has)
 		pause := probePause

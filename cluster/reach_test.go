@@ -127,3 +127,32 @@ func TestCutLeaderAppendsNothing(t *testing.T) {
 	f.net.Rejoin(leader.cfg.NodeID)
 	f.add(leader.cfg.NodeID, "x")
 }
+
+// A leader that becomes the only voter while its heartbeats fail goes on appending.
+func TestLastVoterIsNotCutOff(t *testing.T) {
+	f := newFleet(t, "a")
+	f.startAll()
+	f.add("a", "x")
+	a := f.nodes["a"]
+	a.reach.cut.Store(true) // by a voter that was removed meanwhile: nobody reports on it any more
+	signal(a.reach.kick)
+	_, err := proposeFor(a, 5*time.Second, "y")
+	require.NoError(t, err)
+}
+
+// The hand-over at a stop ends with the time for the stop, also where Raft does not move because its disk hangs.
+func TestHandOverIsBounded(t *testing.T) {
+	f := newFleet(t, "a", "b", "c")
+	f.startAll()
+	f.voters(3)
+	leader := f.nodes[f.leader()]
+	leader.store.mu.Lock() // an append needs it
+	defer leader.store.mu.Unlock()
+	_, err := proposeFor(leader, 200*time.Millisecond, "x")
+	require.Equal(t, command.CodeUnknownOutcome, CodeOf(err), "%v", err)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	leader.HandOver(ctx)
+	require.Less(t, time.Since(began), time.Second)
+}

@@ -4,9 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
+
+// handOverTime bounds how long a stop waits for another voter to lead: a transfer takes an election at most, and a stall of the
+// disk may come before it. What is left of the time for the stop is for requests and the store.
+const handOverTime = 2 * time.Second
 
 // Shutdown hands over the leadership where this node has it, tells the other members that it stops, and stops everything. It
 // returns early, with what it waited for, when ctx ends first.
@@ -21,7 +26,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 	n.stopping.Store(true)
 	done := make(chan error, 1)
 	go func() {
-		n.handOver()
+		n.handOver(ctx)
 		n.leaving.Store(true) // an answer to a poll would say that this node is back
 		n.notify(ctx, true)
 		n.cancel()
@@ -37,14 +42,14 @@ func (n *Node) Shutdown(ctx context.Context) error {
 }
 
 // HandOver begins a stop: it lets another voter lead where this node does. The node goes on as a follower until Shutdown: it
-// can still take commands, and so finish what it has begun.
-func (n *Node) HandOver() {
+// can still take commands, and so finish what it has begun. It waits for ctx at most.
+func (n *Node) HandOver(ctx context.Context) {
 	n.stopping.Store(true)
-	n.handOver()
+	n.handOver(ctx)
 }
 
 // handOver lets another voter lead, so that writes go on at once: the one that answers and is furthest.
-func (n *Node) handOver() {
+func (n *Node) handOver(ctx context.Context) {
 	c := n.consensus.Load()
 	if c == nil || c.raft.State() != raft.Leader || n.ctx.Err() != nil {
 		return
@@ -63,7 +68,19 @@ func (n *Node) handOver() {
 	if to.ID == "" {
 		return // nobody is left to lead
 	}
-	if err := c.raft.LeadershipTransferToServer(to.ID, to.Address).Error(); err != nil {
+	// Raft answers when it comes to it: not while it writes its log, and never once it has stopped.
+	ctx, cancel := context.WithTimeout(ctx, max(handOverTime, 2*n.cfg.Election))
+	defer cancel()
+	transfer := c.raft.LeadershipTransferToServer(to.ID, to.Address)
+	done := make(chan error, 1)
+	go func() { done <- transfer.Error() }()
+	var err error
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
 		n.log.Warn("leadership was not handed over", "to", to.ID, "error", err)
 		return
 	}

@@ -191,7 +191,7 @@ func (n *Node) Err() error {
 func (n *Node) Close(ctx context.Context) error {
 	var errs []error
 	if n.cluster != nil {
-		n.cluster.HandOver()
+		n.cluster.HandOver(ctx)
 	}
 	if n.server != nil {
 		errs = append(errs, n.drain(ctx))

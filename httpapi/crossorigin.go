@@ -42,15 +42,17 @@ func newCrossOrigin(origins []string) (*cors.Cors, error) {
 	}), nil
 }
 
-// checkOrigin refuses what no browser sends as an origin.
+// checkOrigin refuses what no browser sends as an origin, and a star anywhere but before a domain: with credentials, which all
+// origins but * have, https://* would let in everybody, and https://a* also a.evil.net.
 func checkOrigin(origin string) error {
-	plain := strings.Replace(origin, "*", "x", 1)
+	plain := strings.Replace(origin, "://*.", "://x.", 1)
 	u, err := url.Parse(plain)
 	switch {
 	case origin == "*":
 		return nil
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Scheme+"://"+u.Host != plain || strings.Contains(plain, "*"):
-		return fmt.Errorf("CORS origin %q is not scheme://host[:port], with http or https as scheme and at most one star, or * alone", origin)
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Scheme+"://"+u.Host != plain || strings.Contains(plain, "*"),
+		plain != origin && strings.Trim(strings.TrimPrefix(u.Hostname(), "x"), ".") == "":
+		return fmt.Errorf("CORS origin %q is not scheme://host[:port] or scheme://*.domain[:port], with http or https as scheme, or * alone", origin)
 	}
 	return nil
 }

@@ -193,11 +193,12 @@ func TestCrossOrigin(t *testing.T) {
 }
 
 func TestOriginsThatAreNone(t *testing.T) {
-	for _, origin := range []string{"", "ui.example.org", "https://", "https://a/b", "https://a/", "ftp://a", "https://*.a.*", "https://u@a", "null", "**"} {
+	for _, origin := range []string{"", "ui.example.org", "https://", "https://a/b", "https://a/", "ftp://a", "https://*.a.*", "https://u@a", "null", "**",
+		"https://*", "http://*:8080", "https://*.", "https://*.:80", "https://a.*", "https://*a.org", "https://a*.org", "https://a.*.org"} {
 		_, err := newCrossOrigin([]string{origin})
 		require.ErrorContains(t, err, "CORS origin", origin)
 	}
-	for _, origin := range []string{"*", "https://a", "http://127.0.0.1:8080", "https://*.a.org", "http://[::1]:80"} {
+	for _, origin := range []string{"*", "https://a", "http://127.0.0.1:8080", "https://*.a.org", "https://*.a:8443", "http://[::1]:80"} {
 		_, err := newCrossOrigin([]string{origin})
 		require.NoError(t, err, origin)
 	}

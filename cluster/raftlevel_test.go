@@ -55,6 +55,8 @@ func TestRaftLevels(t *testing.T) {
 	requireLevels(false, "out of the blue")
 	leader.reach.announced(follower.serverID(), true)
 	requireLevels(true, "when the other has said that it stops")
+	require.True(t, leader.mayLackQuorum(time.Now()), "it stops, and this node may be next")
+	require.False(t, leader.mayLackQuorum(past), "it does not come back")
 	leader.reach.announced(follower.serverID(), false)
 	requireLevels(true, "when it is just back")
 	leader.reach.of(follower.serverID()).back = past

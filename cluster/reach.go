@@ -38,6 +38,7 @@ type reach struct {
 	peers      map[string]*peer // by server id
 	quorum     quorum
 	warned     bool                   // that there is no quorum; of watchReach alone
+	lost       time.Time              // when the quorum was last lost; of watchReach alone
 	heartbeats map[raft.ServerID]bool // whose heartbeats fail, kept by the leader
 }
 
@@ -265,16 +266,23 @@ func (n *Node) weighQuorum(has bool) {
 		n.reach.warned = false
 		n.log.Info("a majority of the voters can be reached again")
 	default:
+		n.reach.lost = time.Now()
 		n.log.Info("no majority of the voters can be reached", "voters", n.reachText())
 	}
 }
 
-// warnQuorum warns, once, of a majority that cannot be reached, unless it has said that it stops or may still be starting.
+// warnQuorum warns, once, of a majority that cannot be reached, unless that is expected.
 func (n *Node) warnQuorum() {
-	if !n.reach.warned && !n.starting() && !n.majorityLeft() {
+	if !n.reach.warned && !n.mayLackQuorum(n.reach.lost) {
 		n.reach.warned = true
 		n.log.Warn("writes are refused: no majority of the voters can be reached", "voters", n.reachText())
 	}
+}
+
+// mayLackQuorum tells that it is no news that a majority cannot be reached since then: it may still be starting, or has said that
+// it stops. If it stays away, for whatever reason, the cluster does not serve, which is news.
+func (n *Node) mayLackQuorum(since time.Time) bool {
+	return n.starting() || (n.majorityLeft() && time.Since(since) < startGrace)
 }
 
 // noQuorum returns the error of what needs a majority while none can be reached, nil otherwise.

@@ -157,7 +157,7 @@ func (n *Node) live() {
 	n.tasks.Go(n.watchHealth)
 	n.tasks.Go(n.watchReach)
 	n.tasks.Go(n.watchHeartbeats)
-	n.tasks.Go(func() { n.notify(n.ctx, false) })
+	n.tasks.Go(n.notifyStart)
 	n.tasks.Go(n.keepSession)
 	n.tasks.Go(n.announce)
 	n.tasks.Go(func() {

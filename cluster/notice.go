@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -15,23 +16,34 @@ import (
 const noticeTime = 300 * time.Millisecond
 
 // notify tells all other members that this node stops, or has started. A member that runs an earlier version does not know
-// the call, and one that is away does not hear it: both find out by themselves.
-func (n *Node) notify(ctx context.Context, stopping bool) {
+// the call, and one that is away does not hear it: both find out by themselves. It reports whether all others have answered.
+func (n *Node) notify(ctx context.Context, stopping bool) bool {
 	ctx, cancel := context.WithTimeout(ctx, noticeTime)
 	defer cancel()
 	message := noticeMessage{ServerID: n.serverID(), Stopping: stopping}
 	var telling sync.WaitGroup
+	var missed atomic.Bool
 	for _, s := range n.servers() {
 		if string(s.ID) == n.serverID() || (stopping && n.reach.isAway(string(s.ID))) {
 			continue
 		}
 		telling.Go(func() {
 			if _, err := n.askLong(ctx, string(s.Address), methodNotice, message, &struct{}{}); err != nil {
+				missed.Store(true)
 				n.log.Debug("a member was not told of this node's start or stop", "member", s.ID, "error", err)
 			}
 		})
 	}
 	telling.Wait()
+	return !missed.Load()
+}
+
+// notifyStart tells the others, again for a while where some do not answer, that this node has started: a follower calls no
+// other member, and would expect for good that this one does not answer.
+func (n *Node) notifyStart() {
+	for end := time.Now().Add(startGrace); !n.stopping.Load() && !n.notify(n.ctx, false) && time.Now().Before(end); {
+		n.sleep(time.Second, nil)
+	}
 }
 
 // handleNotice takes down that a member stops, so that failing calls to it are no news until it is back.

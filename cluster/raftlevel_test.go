@@ -115,6 +115,22 @@ func TestStopIsAnnounced(t *testing.T) {
 	}
 }
 
+// A follower that misses the word of a member's start hears it a little later.
+func TestStartIsAnnouncedAgain(t *testing.T) {
+	f := newFleet(t, "a", "b", "c")
+	f.startAll()
+	f.voters(3)
+	gone, other := f.followers()[0], f.followers()[1]
+	id := f.nodes[gone].serverID()
+	f.close(f.nodes[gone])
+	require.True(t, f.nodes[other].reach.isAway(id))
+	f.net.Cut(gone, other)
+	f.start(gone)
+	f.ready(gone)
+	f.net.Heal(gone, other)
+	eventually(t, func() bool { return !f.nodes[other].reach.isAway(id) }, "%s does not know that %s is back", other, gone)
+}
+
 // raftSource returns the folder of the library's source.
 func raftSource(t *testing.T) string {
 	t.Helper()

@@ -50,13 +50,11 @@ func (n *Node) askJoin(address string, hasState bool) (joinAnswer, error) {
 }
 
 // announce makes this member's address known after a start, since it may have changed, and learns whether the node was
-// removed while it was down.
+// removed while it was down. Only the leader can tell that: a node that was removed may hear its leader once more, by a
+// last message that was meant for it, and its own membership still has it.
 func (n *Node) announce() {
 	for n.sleep(jitter(n.cfg.Heartbeat), nil) {
 		v := n.views.get()
-		if n.addressKnown(v) {
-			return
-		}
 		if v.leading {
 			if v.ready {
 				if _, _, err := n.admit(n.ctx, joinMessage{Name: n.cfg.NodeID, ServerID: n.serverID(), Address: n.cfg.ClusterAdvertise, HasState: true}); err == nil {
@@ -77,19 +75,6 @@ func (n *Node) announce() {
 			return
 		}
 	}
-}
-
-// addressKnown tells that there is a leader and that it has this node in the membership, at its present address.
-func (n *Node) addressKnown(v view) bool {
-	if v.leaderAddr == "" || (v.leading && !v.ready) {
-		return false
-	}
-	for _, s := range n.servers() {
-		if string(s.ID) == n.serverID() {
-			return string(s.Address) == n.cfg.ClusterAdvertise
-		}
-	}
-	return false
 }
 
 // peers returns the addresses at which other members may be: the leader's, those of the membership, those to join.

@@ -56,17 +56,7 @@ func (m *pathMatch) match(i, p int, empty bool) bool {
 	case piece.field == "":
 		return m.literal(i, p, empty, piece.literal)
 	case m.known(piece):
-		if digestSizes[piece.field] > 0 {
-			if !piece.digitsBegin(rest) {
-				return true
-			}
-			m.steps -= digestSteps
-		}
-		text := piece.text(m.scope, m.name, &lastDigest{})
-		if p == 0 {
-			text = strings.TrimLeft(text, "/")
-		}
-		return !strings.HasPrefix(rest, text) || m.match(i+1, p+len(text), text == "")
+		return m.made(i, p, piece)
 	case piece.whole() && piece.field == fieldOfName:
 		return m.capture(i, p, &m.name, piece.unjoin)
 	case piece.whole() && (piece.field == fieldOfScope || piece.field == fieldOfScopePath):
@@ -83,6 +73,22 @@ func (m *pathMatch) match(i, p int, empty bool) bool {
 		}
 	}
 	return true
+}
+
+// made matches a piece that can be made of what is known.
+func (m *pathMatch) made(i, p int, piece *pathPiece) bool {
+	rest := m.path[p:]
+	if digestSizes[piece.field] > 0 {
+		if !piece.digitsBegin(rest) {
+			return true
+		}
+		m.steps -= digestSteps
+	}
+	text := piece.text(m.scope, m.name, &lastDigest{})
+	if p == 0 {
+		text = strings.TrimLeft(text, "/")
+	}
+	return !strings.HasPrefix(rest, text) || m.match(i+1, p+len(text), text == "")
 }
 
 // digitsBegin reports whether a text begins with as many hexadecimal digits as the piece, of a digest, takes.

@@ -193,8 +193,10 @@ func TestCrossOrigin(t *testing.T) {
 }
 
 func TestOriginsThatAreNone(t *testing.T) {
-	for _, origin := range []string{"", "ui.example.org", "https://", "https://a/b", "https://a/", "ftp://a", "https://*.a.*", "https://u@a", "null", "**",
-		"https://*", "http://*:8080", "https://*.", "https://*.:80", "https://a.*", "https://*a.org", "https://a*.org", "https://a.*.org"} {
+	for _, origin := range []string{
+		"", "ui.example.org", "https://", "https://a/b", "https://a/", "ftp://a", "https://*.a.*", "https://u@a", "null", "**",
+		"https://*", "http://*:8080", "https://*.", "https://*.:80", "https://a.*", "https://*a.org", "https://a*.org", "https://a.*.org",
+	} {
 		_, err := newCrossOrigin([]string{origin})
 		require.ErrorContains(t, err, "CORS origin", origin)
 	}

@@ -5,11 +5,8 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -75,13 +72,6 @@ func FreeAddress(t testing.TB) string {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, reserved.Release()) })
 	return reserved.Address
-}
-
-// Environ is the environment for a process of dapple: this one's without the variables that dapple would read or refuse,
-// and with the given ones.
-func Environ(extra ...string) []string {
-	own := slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "DAPPLE_") })
-	return append(own, extra...)
 }
 
 // StartNode starts a node that is stopped.

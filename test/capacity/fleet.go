@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"dapple/internal/environ"
 	"dapple/internal/ports"
 )
 
@@ -123,7 +124,7 @@ func (p *process) start() error {
 		return err
 	}
 	p.cmd = exec.Command(p.fleet.Binary, args...)
-	p.cmd.Env = append(os.Environ(), "DAPPLE_ROOT_USER="+user, "DAPPLE_ROOT_PASSWORD="+password)
+	p.cmd.Env = environ.Dapple("DAPPLE_ROOT_USER="+user, "DAPPLE_ROOT_PASSWORD="+password)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	if err := p.cmd.Start(); err != nil {
 		return errors.Join(err, log.Close())

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"dapple/internal/environ"
 	"dapple/internal/ports"
 )
 
@@ -49,7 +50,7 @@ func (n *nodes) launch(name string, env []string, command string, args ...string
 	cmd := exec.CommandContext(ctx, command, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = endTime
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = environ.Dapple(env...)
 	cmd.Stdout, cmd.Stderr = logged, logged
 	if err := cmd.Start(); err != nil {
 		end()

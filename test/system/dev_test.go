@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"dapple/internal/testcluster"
+	"dapple/internal/environ"
 )
 
 const (
@@ -33,7 +33,7 @@ func TestDev(t *testing.T) {
 	binary, err := buildBinary()
 	require.NoError(t, err)
 	cmd := exec.Command(binary, "dev", "--http-port", "0", "--log-level", "info", "--password", "it's secret")
-	cmd.Env = testcluster.Environ()
+	cmd.Env = environ.Dapple()
 	var logged bytes.Buffer
 	cmd.Stderr = &logged
 	out, err := cmd.StdoutPipe()

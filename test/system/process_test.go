@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"dapple/internal/environ"
 	"dapple/internal/testcluster"
 )
 
@@ -108,7 +109,7 @@ func (p *process) start() {
 		"--join", strings.Join(p.join, ","), "--root-user", rootUser,
 	}, p.extra...)
 	p.cmd = exec.Command(binary, args...)
-	p.cmd.Env = testcluster.Environ("DAPPLE_ROOT_PASSWORD=" + rootPassword)
+	p.cmd.Env = environ.Dapple("DAPPLE_ROOT_PASSWORD=" + rootPassword)
 	log, err := os.OpenFile(p.dir+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(p.t, err)
 	p.cmd.Stdout, p.cmd.Stderr = log, log

@@ -17,7 +17,9 @@ import (
 // catalogue knows of them, a replica registered again keeps its path, DIDs that expire, path algorithms that are known
 // and those of settings, files of "identity" found by PFN, integers of metadata with 64 bits, declarations by a PFN of
 // several RSEs refused.
-const NewestFeatureLevel = 1
+//
+// Level 2: none of its rules yet.
+const NewestFeatureLevel = 2
 
 // The schema version of a store is in the low bits of a number, the feature level above: a program that knows no feature
 // levels finds a schema version there that it does not know, and refuses the store.

@@ -55,7 +55,7 @@ func (d *devCmd) Run(ctx context.Context, s *streams) (err error) {
 
 	logger := newLogger(s.err, d.LogLevel, "text")
 	var nodes []*node.Node
-	defer func() { err = errors.Join(err, closeAll(ctx, nodes)) }()
+	defer func() { err = withExitCode(errors.Join(err, closeAll(ctx, nodes)), dir) }()
 	for i := range d.Nodes {
 		n, startErr := node.Start(ctx, d.nodeConfig(i, dir, logger))
 		if startErr != nil {

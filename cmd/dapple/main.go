@@ -14,14 +14,6 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Exit codes. They are part of the interface: a supervisor acts on them.
-const (
-	exitFailure  = 1 // what was asked could not be done
-	exitUsage    = 2 // flags, environment or configuration file are wrong
-	exitMachine  = 3 // the state machine has stopped: the node must not go on from its data
-	exitUnhealth = 4 // dapple health: the node answers and is not ready
-)
-
 // cli is the whole command line.
 type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run one node of a cluster."`
@@ -31,15 +23,6 @@ type cli struct {
 	Import  importCmd  `cmd:"" help:"Register files, replicas and datasets from lines of JSON."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
-
-// exitError carries an exit code with a message.
-type exitError struct {
-	code int
-	err  error
-}
-
-func (e *exitError) Error() string { return e.err.Error() }
-func (e *exitError) Unwrap() error { return e.err }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

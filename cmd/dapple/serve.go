@@ -95,9 +95,9 @@ func (c *serveCmd) Run(ctx context.Context, s *streams) error {
 	cfg.RootUser, cfg.RootPassword = c.RootUser, password
 	n, err := node.Start(ctx, cfg)
 	if err != nil {
-		return err
+		return withExitCode(err, c.DataDir)
 	}
-	return waitAndClose(ctx, n)
+	return withExitCode(waitAndClose(ctx, n), c.DataDir)
 }
 
 // waitAndClose waits for the end of ctx or of the node, and stops the node.
@@ -110,11 +110,7 @@ func waitAndClose(ctx context.Context, n *node.Node) error {
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 8*time.Second)
 	defer cancel()
-	err := errors.Join(failure, n.Close(stop))
-	if errors.Is(err, node.ErrMachineFailed) {
-		return &exitError{exitMachine, err}
-	}
-	return err
+	return errors.Join(failure, n.Close(stop))
 }
 
 func (c *serveCmd) nodeConfig(logger *slog.Logger) node.Config {

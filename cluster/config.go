@@ -67,6 +67,8 @@ type Config struct {
 	Machine StateMachine
 	// TLS makes connections between nodes mutual TLS.
 	TLS *transport.TLSFiles
+	// Insecure allows a port that other hosts reach without TLS.
+	Insecure bool
 	// Hook disturbs the network in tests.
 	Hook   transport.Hook
 	Logger *slog.Logger

@@ -83,7 +83,7 @@ func (n *Node) open() error {
 	var err error
 	n.transport, err = transport.New(transport.Config{
 		Listen: n.cfg.ClusterAddr, Listener: n.cfg.Listener, Name: n.cfg.NodeID, Methods: n.methods(),
-		TLS: n.cfg.TLS, Hook: n.cfg.Hook, Logger: n.log,
+		TLS: n.cfg.TLS, Insecure: n.cfg.Insecure, Hook: n.cfg.Hook, Logger: n.log,
 	})
 	if err != nil {
 		return err

@@ -38,6 +38,9 @@ type Config struct {
 
 	// TLSCert, TLSKey and TLSCA are PEM files; all three or none. With them nodes prove to each other who they are.
 	TLSCert, TLSKey, TLSCA string
+	// ClusterInsecure lets the node listen for other nodes on an address that other hosts can reach although nothing
+	// proves who they are.
+	ClusterInsecure bool
 
 	// HTTPTLSCert and HTTPTLSKey are the PEM files of HTTPS, both or none; HTTPClientCA holds the authorities of client
 	// certificates. They are read again when they change.
@@ -126,6 +129,11 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	address, err := c.clusterAddress()
+	if err != nil {
+		return c, err
+	}
+	c.ClusterAddr = address
 	if c.ClusterAdvertise == "" {
 		address, err := advertised(c.ClusterAddr)
 		if err != nil {

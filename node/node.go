@@ -104,7 +104,8 @@ func (n *Node) open(ctx context.Context, cfg Config) (err error) {
 
 func (n *Node) clusterConfig(cfg Config) cluster.Config {
 	c := cluster.Config{
-		NodeID: cfg.NodeID, DataDir: cfg.DataDir, Version: cfg.Version, Features: *cfg.FeatureLevel,
+		Insecure: cfg.ClusterInsecure,
+		NodeID:   cfg.NodeID, DataDir: cfg.DataDir, Version: cfg.Version, Features: *cfg.FeatureLevel,
 		ClusterAddr: cfg.ClusterAddr, Listener: cfg.ClusterListener, ClusterAdvertise: cfg.ClusterAdvertise, HTTPAdvertise: cfg.HTTPAdvertise,
 		Join: cfg.Join, BootstrapExpect: cfg.BootstrapExpect,
 		Genesis: genesis(cfg), Machine: machine{n.machine}, Logger: cfg.Logger, Hook: cfg.Hook,

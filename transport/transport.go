@@ -46,6 +46,8 @@ type Config struct {
 	Methods map[byte]Method
 	// TLS makes every connection mutual TLS; nil is plain TCP.
 	TLS *TLSFiles
+	// Insecure allows plain TCP on an address that other hosts can reach.
+	Insecure bool
 
 	MaxConns         int           // connections accepted at a time: 512
 	MaxFrame         int           // largest request and answer in bytes: 16 MiB
@@ -117,6 +119,9 @@ func New(cfg Config) (*Transport, error) {
 		if l, err = net.Listen("tcp", cfg.Listen); err != nil {
 			return nil, fmt.Errorf("transport: %w", err)
 		}
+	}
+	if err := cfg.checkOpen(l.Addr()); err != nil {
+		return nil, errors.Join(err, l.Close())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &Transport{cfg: cfg, listener: l, ctx: ctx, cancel: cancel, conns: map[net.Conn]struct{}{}}

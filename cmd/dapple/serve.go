@@ -38,9 +38,10 @@ type serveCmd struct {
 
 	NameSchema string `help:"Syntax of names in a cluster that this node forms: generic, atlas, belleii, cms, dune, lsst and others. A cluster that exists keeps its own." placeholder:"SCHEMA"`
 
-	ClusterTLSCert string `name:"cluster-tls-cert" help:"Certificate of this node for traffic between nodes (PEM). With key and CA, nodes must prove who they are."`
-	ClusterTLSKey  string `name:"cluster-tls-key" help:"Key of the certificate (PEM)."`
-	ClusterTLSCA   string `name:"cluster-tls-ca" aliases:"cluster-tlsca" env:"DAPPLE_CLUSTER_TLS_CA,DAPPLE_CLUSTER_TLSCA" help:"Certificates of the authorities that other nodes' certificates must come from (PEM)."`
+	ClusterTLSCert  string `name:"cluster-tls-cert" help:"Certificate of this node for traffic between nodes (PEM). With key and CA, nodes must prove who they are."`
+	ClusterTLSKey   string `name:"cluster-tls-key" help:"Key of the certificate (PEM)."`
+	ClusterTLSCA    string `name:"cluster-tls-ca" aliases:"cluster-tlsca" env:"DAPPLE_CLUSTER_TLS_CA,DAPPLE_CLUSTER_TLSCA" help:"Certificates of the authorities that other nodes' certificates must come from (PEM)."`
+	ClusterInsecure bool   `help:"Listen for other nodes on any address although nothing proves who they are: whoever reaches the port can read and change everything."`
 
 	HTTPTLSCert  string            `name:"http-tls-cert" aliases:"httptls-cert" env:"DAPPLE_HTTP_TLS_CERT,DAPPLE_HTTPTLS_CERT" help:"Certificate chain for HTTPS (PEM). It is read again when it changes."`
 	HTTPTLSKey   string            `name:"http-tls-key" aliases:"httptls-key" env:"DAPPLE_HTTP_TLS_KEY,DAPPLE_HTTPTLS_KEY" help:"Key of the certificate (PEM)."`
@@ -120,7 +121,8 @@ func (c *serveCmd) nodeConfig(logger *slog.Logger) node.Config {
 		ClusterAddr: c.ClusterAddr, ClusterAdvertise: c.ClusterAdvertise,
 		BootstrapExpect: c.BootstrapExpect, Join: c.Join, NameSchema: c.NameSchema,
 		TLSCert: c.ClusterTLSCert, TLSKey: c.ClusterTLSKey, TLSCA: c.ClusterTLSCA,
-		HTTPTLSCert: c.HTTPTLSCert, HTTPTLSKey: c.HTTPTLSKey, HTTPClientCA: c.HTTPClientCA,
+		ClusterInsecure: c.ClusterInsecure,
+		HTTPTLSCert:     c.HTTPTLSCert, HTTPTLSKey: c.HTTPTLSKey, HTTPClientCA: c.HTTPClientCA,
 		TrustedProxies: c.TrustedProxy, CORSOrigins: c.CORSOrigins, HTTP2: c.HTTP2, OIDCIssuers: c.OIDCIssuer,
 		GeoIPDatabase: c.GeoIPDatabase, Logger: logger, Version: version.String(),
 	}

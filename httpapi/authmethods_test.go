@@ -230,7 +230,9 @@ func TestTrustedProxy(t *testing.T) {
 		status                    int
 	}{
 		"grid form":     {"10.1.2.3:4", "/DC=ch/CN=joe", "SUCCESS", 200},
-		"RFC 4514":      {"10.1.2.3:4", "CN=joe,DC=ch", "", 200},
+		"RFC 4514":      {"10.1.2.3:4", "CN=joe,DC=ch", "SUCCESS", 200},
+		"no verdict":    {"10.1.2.3:4", "/DC=ch/CN=joe", "", 401},
+		"lower case":    {"10.1.2.3:4", "/DC=ch/CN=joe", "success", 401},
 		"not verified":  {"10.1.2.3:4", "/DC=ch/CN=joe", "FAILED:expired", 401},
 		"nothing":       {"10.1.2.3:4", "(null)", "NONE", 401},
 		"two in one":    {"10.1.2.3:4", "CN=x/CN=joe,DC=ch", "SUCCESS", 401},

@@ -49,7 +49,11 @@ func (s *Server) loginX509(c *gin.Context) {
 // certificateNames returns the ways in which the catalogue may know the holder of the client's certificate.
 func (s *Server) certificateNames(c *gin.Context) ([]string, error) {
 	if s.fromTrustedProxy(c) {
-		if name := proxiedName(c); name != "" {
+		name, given, err := proxiedName(c.Request.Header)
+		if err != nil {
+			return nil, err
+		}
+		if given {
 			return distinguishedNames(name), nil
 		}
 	}
@@ -70,21 +74,6 @@ func (s *Server) certificateNames(c *gin.Context) ([]string, error) {
 		return nil, refused("the subject of the certificate can be read in two ways")
 	}
 	return names, nil
-}
-
-// proxiedName returns the subject that a trusted proxy passes on, "" where it did not find the certificate good.
-func proxiedName(c *gin.Context) string {
-	for _, header := range [...]string{"X-Ssl-Client-Verify", "Ssl-Client-Verify"} {
-		if verdict := c.GetHeader(header); verdict != "" && verdict != "SUCCESS" {
-			return ""
-		}
-	}
-	for _, header := range [...]string{"X-Ssl-Client-S-Dn", "Ssl-Client-S-Dn", "Ssl_client_s_dn"} {
-		if name := c.GetHeader(header); name != "" && name != "(null)" {
-			return name
-		}
-	}
-	return ""
 }
 
 // proxyInfo marks the certificates of RFC 3820, which users sign with their own for jobs that act for them.

@@ -18,8 +18,7 @@ import (
 // benchCmd measures a server.
 type benchCmd struct {
 	Target   []string      `required:"" help:"Base URLs of the nodes; clients spread over them in turn." placeholder:"URL"`
-	User     string        `required:"" help:"User name to log in with."`
-	Password string        `required:"" help:"Its password."`
+	Login    credentials   `embed:""`
 	Account  string        `default:"root" help:"Account to act for; it must be allowed to add scopes and RSEs."`
 	Workload string        `required:"" help:"delete, exists, list, lookup, mixed, register, register-bulk or state."`
 	Clients  int           `default:"8" help:"Number of clients, each with a connection of its own and one request at a time."`
@@ -35,9 +34,13 @@ type benchCmd struct {
 
 // Run measures and prints the report. Requests that failed are a failure of the command.
 func (b *benchCmd) Run(ctx context.Context, s *streams) error {
+	password, err := b.Login.password(s)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
 	show, done := progress(s.err)
 	report, err := bench.Run(ctx, bench.Config{
-		Targets: b.Target, User: b.User, Password: b.Password, Account: b.Account, Workload: b.Workload, Clients: b.Clients, Batch: b.Batch,
+		Targets: b.Target, User: b.Login.User, Password: password, Account: b.Account, Workload: b.Workload, Clients: b.Clients, Batch: b.Batch,
 		Duration: b.Duration, Warmup: b.Warmup, Requests: b.Requests, Rate: b.Rate, Files: b.Files, RSEs: b.RSEs, Progress: show,
 	})
 	done()

@@ -27,7 +27,7 @@ type devCmd struct {
 	HTTPPort int    `default:"8080" name:"http-port" help:"HTTP port of the first node; each further node takes the next. A node's cluster port is its HTTP port + 10000. With 0 each node takes free ports; the URLs that are printed name them."`
 	DataDir  string `help:"Folder of all nodes' data, kept at the end; by default a temporary one that is removed." placeholder:"DIR"`
 	User     string `default:"ddmlab" help:"User name of root's identity, used when the cluster is formed."`
-	Password string `default:"secret" help:"Its password."`
+	Password string `default:"secret" help:"Its password, for trying out: every user of the host can see it in the list of processes."`
 
 	NameSchema string `help:"Syntax of names in a new cluster: generic, atlas, belleii, cms, dune, lsst and others." placeholder:"SCHEMA"`
 

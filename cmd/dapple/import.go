@@ -14,15 +14,14 @@ import (
 
 // importCmd fills a catalogue from lines of JSON.
 type importCmd struct {
-	Target   []string `required:"" help:"Base URLs of the nodes; requests spread over them." placeholder:"URL"`
-	User     string   `required:"" help:"User name to log in with."`
-	Password string   `required:"" help:"Its password."`
-	Account  string   `default:"root" help:"Account to act for."`
-	Clients  int      `default:"8" help:"Requests under way at a time."`
-	Batch    int      `default:"1000" help:"Most items in a request."`
-	Create   bool     `help:"Add scopes and RSEs that are missing: the RSEs deterministic and without a protocol."`
-	Dataset  string   `help:"Dataset of the lines that name none." placeholder:"SCOPE:NAME"`
-	Files    []string `arg:"" optional:"" name:"file" help:"Files to import; - or none is standard input."`
+	Target  []string    `required:"" help:"Base URLs of the nodes; requests spread over them." placeholder:"URL"`
+	Login   credentials `embed:""`
+	Account string      `default:"root" help:"Account to act for."`
+	Clients int         `default:"8" help:"Requests under way at a time."`
+	Batch   int         `default:"1000" help:"Most items in a request."`
+	Create  bool        `help:"Add scopes and RSEs that are missing: the RSEs deterministic and without a protocol."`
+	Dataset string      `help:"Dataset of the lines that name none." placeholder:"SCOPE:NAME"`
+	Files   []string    `arg:"" optional:"" name:"file" help:"Files to import; - or none is standard input."`
 }
 
 // shownRefusals is how many refusals are printed; the rest is counted.
@@ -34,6 +33,10 @@ func (i *importCmd) Run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
+	password, err := i.Login.password(s)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
 	sources, size, closeAll, err := openSources(i.Files)
 	if err != nil {
 		return err
@@ -42,7 +45,7 @@ func (i *importCmd) Run(ctx context.Context, s *streams) error {
 	show, done := progress(s.err)
 	refused := 0
 	summary, err := importer.Run(ctx, importer.Config{
-		Targets: i.Target, User: i.User, Password: i.Password, Account: i.Account, Clients: i.Clients, Batch: i.Batch,
+		Targets: i.Target, User: i.Login.User, Password: password, Account: i.Account, Clients: i.Clients, Batch: i.Batch,
 		Create: i.Create, Dataset: dataset,
 		Refused: func(r importer.Refusal) {
 			if refused++; refused <= shownRefusals {

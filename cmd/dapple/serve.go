@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strings"
 	"time"
 
 	"dapple/internal/version"
@@ -148,11 +147,11 @@ func rootPassword(file string) (string, error) {
 	if file == "" {
 		return os.Getenv(rootPasswordVariable), nil
 	}
-	b, err := os.ReadFile(file)
+	password, err := readPassword(file)
 	if err != nil {
-		return "", fmt.Errorf("root's password: %w", err)
+		return "", fmt.Errorf("root's %w", err)
 	}
-	return strings.TrimRight(string(b), "\r\n"), nil
+	return password, nil
 }
 
 func newLogger(w io.Writer, level slog.Level, format string) *slog.Logger {

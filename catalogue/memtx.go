@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -21,6 +22,12 @@ type MemTx struct {
 
 // NewMemTx returns an empty store.
 func NewMemTx() *MemTx { return &MemTx{values: map[string][]byte{}} }
+
+// Clone returns a store with the same content, which changes apart from this one.
+func (t *MemTx) Clone() *MemTx {
+	total := t.flush()
+	return &MemTx{values: maps.Clone(t.values), Writes: t.Writes, running: t.running, before: total, through: t.through}
+}
 
 // Get implements View.
 func (t *MemTx) Get(key []byte) ([]byte, bool, error) {

@@ -254,7 +254,7 @@ func (a *attacher) packOnce(parent, file *changedDID, name DIDName) error {
 // addConstituent makes the DID of a file that is known to be in an archive only.
 func (a *attacher) addConstituent(child *command.Child) (*changedDID, error) {
 	f := child.File
-	scope, err := a.mustScope(f.Scope)
+	scope, err := a.mustScope(f.GetScope())
 	if err != nil {
 		return nil, err
 	}

@@ -48,15 +48,19 @@ func (a *attacher) isElsewhere(at *filesAtRSE, name DIDName) bool {
 
 // add notes a file. One that is named again adds its size where that was not given before.
 func (r *filesAtRSE) add(name DIDName, child *command.Child) {
+	file := child.GetFile()
+	if file == nil { // no client says nothing of a file; what does is refused like one without a name
+		file = &command.NewFile{}
+	}
 	place, again := r.places[name]
 	switch {
 	case !again:
 		r.places[name] = len(r.files)
-		r.files = append(r.files, child.GetFile())
+		r.files = append(r.files, file)
 		r.sizeless = append(r.sizeless, !child.HasBytes)
 		r.sized = r.sized && child.HasBytes
 	case r.sizeless[place] && child.HasBytes:
-		r.files[place], r.sizeless[place] = child.GetFile(), false
+		r.files[place], r.sizeless[place] = file, false
 	}
 }
 

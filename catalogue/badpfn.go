@@ -42,7 +42,7 @@ func DeclareBadPFNs(tx Tx, at Stamp, c *command.DeclareBadPFNs) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := checkBadPFNs(at, c); err != nil {
+	if err := checkBadPFNs(tx, at, c); err != nil {
 		return nil, err
 	}
 	var (
@@ -76,7 +76,7 @@ func DeclareBadPFNs(tx Tx, at Stamp, c *command.DeclareBadPFNs) ([]byte, error) 
 }
 
 // checkBadPFNs checks what is independent of the replicas.
-func checkBadPFNs(at Stamp, c *command.DeclareBadPFNs) error {
+func checkBadPFNs(v View, at Stamp, c *command.DeclareBadPFNs) error {
 	state := BadState(c.State)
 	switch {
 	case c.State > 0x7f || state != BadStateBad && state != BadStateSuspicious && state != BadStateTemporarilyUnavailable:
@@ -94,7 +94,19 @@ func checkBadPFNs(at Stamp, c *command.DeclareBadPFNs) error {
 			return err
 		}
 	}
-	return nil
+	return checkEnd(v, c.ExpiresAt)
+}
+
+// checkEnd refuses an end before 1970, which the index of ends cannot hold. Lower feature levels take it.
+func checkEnd(v View, expires int64) error {
+	if expires >= 0 {
+		return nil
+	}
+	level, err := FeatureLevel(v)
+	if err == nil && level >= 2 {
+		err = Errorf(command.CodeInputValidation, "The expires_at value must not be before 1970.")
+	}
+	return err
 }
 
 // declarePFN applies a declaration to a replica; it returns false where the replica does not take it.

@@ -18,7 +18,7 @@ import (
 // and those of settings, files of "identity" found by PFN, integers of metadata with 64 bits, declarations by a PFN of
 // several RSEs refused.
 //
-// Level 2: none of its rules yet.
+// Level 2: an end of unavailability before 1970 refused.
 const NewestFeatureLevel = 2
 
 // The schema version of a store is in the low bits of a number, the feature level above: a program that knows no feature

@@ -65,6 +65,9 @@ type Config struct {
 	Genesis func(clusterID [16]byte) (*command.Genesis, error)
 	// Machine is the state machine; the caller closes it after Shutdown.
 	Machine StateMachine
+	// Check returns why an entry with the command would stop the state machine of a member, nil where it would not. The leader
+	// asks before it appends a command, concurrently. A nil function lets all pass.
+	Check func(*command.Command) *Error
 	// TLS makes connections between nodes mutual TLS.
 	TLS *transport.TLSFiles
 	// Insecure allows a port that other hosts reach without TLS.

@@ -74,6 +74,9 @@ func (d *dispatcher) step() {
 		return
 	}
 	ps, commands := prepareAll(ps, s)
+	if v.leading {
+		ps, commands = d.passGate(ps, commands)
+	}
 	if len(ps) == 0 {
 		<-slots
 		return

@@ -14,6 +14,7 @@ type metrics struct {
 	proposals    *prometheus.CounterVec
 	forwardedOut prometheus.Counter
 	forwardedIn  prometheus.Counter
+	checkedOut   prometheus.Counter
 	rounds       *prometheus.CounterVec
 	roundCallers *prometheus.HistogramVec
 	gauges       []prometheus.Collector
@@ -41,6 +42,7 @@ func newMetrics(n *Node) *metrics {
 		}, []string{"outcome"}),
 		forwardedOut: counter("forwarded_commands_total", "Commands sent to the leader, repeats included."),
 		forwardedIn:  counter("received_commands_total", "Commands received from other nodes as leader, repeats included."),
+		checkedOut:   counter("unfit_commands_total", "Commands that this node refused as leader, since applying them would stop members."),
 		rounds: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: "cluster", Name: "read_rounds_total",
 			Help: "Rounds that found a read index, by kind (confirm: the leader asks the voters; ask: a follower asks the leader) and outcome: ok or failed.",
@@ -141,6 +143,6 @@ func outcomeLabel(r command.Result, err *Error) string {
 // Collectors returns the metrics of consensus, membership and transport, to be registered once.
 func (n *Node) Collectors() []prometheus.Collector {
 	m := n.metrics
-	own := []prometheus.Collector{m.logStore, m.entryBytes, m.entryGroup, m.proposals, m.forwardedOut, m.forwardedIn, m.rounds, m.roundCallers}
+	own := []prometheus.Collector{m.logStore, m.entryBytes, m.entryGroup, m.proposals, m.forwardedOut, m.forwardedIn, m.checkedOut, m.rounds, m.roundCallers}
 	return append(append(own, m.gauges...), n.transport.Collectors()...)
 }

@@ -46,6 +46,8 @@ type Node struct {
 	leadSince atomic.Pointer[time.Time] // when this node last began to lead
 	sawLeader atomic.Bool               // a leader has been known since the start
 
+	unfitLogged atomic.Int64 // second in which a refusal of the gate was last logged
+
 	membership sync.Mutex // one change of the membership at a time
 	tuning     sync.Mutex // of the bounds of Raft's log; within membership where both are held
 

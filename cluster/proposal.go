@@ -11,6 +11,7 @@ import (
 type proposal struct {
 	size      int
 	deadline  time.Time
+	checked   bool          // may be appended, as far as this node can tell
 	forwarded bool          // another node's: its session and number came with it, and it is not sent again from here
 	added     time.Time     // to the queue, the last time; under the queue's mu
 	done      chan struct{} // closed when finished
@@ -90,6 +91,10 @@ func (p *proposal) answered(r command.Result) (again bool, lost *session) {
 		return true, lost
 	case command.CodeStaleSequence:
 		p.finish(command.Result{}, errorf(command.CodeUnknownOutcome, "the command had been declared answered"))
+		return false, nil
+	}
+	if r.Index == 0 && p.copies > 1 { // the leader refuses what an earlier one may have appended
+		p.finish(command.Result{}, errorf(command.CodeUnknownOutcome, "an earlier copy of the command is on its way, and the leader refuses it: %s", r.Message))
 		return false, nil
 	}
 	p.finish(r, nil)

@@ -53,6 +53,9 @@ func (n *Node) propose(ctx context.Context, t command.Type, issuer string, paylo
 	ctx, cancel := n.bounded(ctx)
 	defer cancel()
 	p := newProposal(ctx, command.Command{Type: t, Issuer: issuer, Payload: payload})
+	if r := n.checkEarly(p); r != nil {
+		return *r, nil
+	}
 	if err := n.queue.add(p); err != nil {
 		return command.Result{}, err
 	}
@@ -182,6 +185,9 @@ func (n *Node) sendDirect(ctx context.Context, v view, cmd command.Command) (com
 // applyDirect appends one command as an entry of its own and waits for its result. It ends at the latest when this node
 // loses the leadership.
 func (n *Node) applyDirect(cmd command.Command) (command.Result, *Error) {
+	if r := n.check(&cmd); r != nil {
+		return *r, nil
+	}
 	e := encodeGroup(n.clock.stamp, []command.Command{cmd})[0]
 	if e.err != nil {
 		return command.Result{}, e.err
@@ -247,6 +253,14 @@ func (n *Node) proposeForwarded(ctx context.Context, commands []command.Command)
 	for i, c := range commands {
 		p := newProposal(ctx, c)
 		p.forwarded = true
+		r := fromWire(&c)
+		if r == nil {
+			r = n.checkEarly(p)
+		}
+		if r != nil {
+			out[i].result = *r
+			continue
+		}
 		if out[i].err = n.queue.add(p); out[i].err == nil {
 			all[i] = p
 		}

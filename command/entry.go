@@ -43,6 +43,9 @@ const (
 	MaxDecoded    = 80 << 20
 )
 
+// MaxIssuer is the longest name of an issuer in bytes.
+const MaxIssuer = 1 << 10
+
 // Errors of the framing. ErrEntry wraps every way in which stored bytes can be wrong.
 var (
 	ErrEntry         = errors.New("malformed log entry")
@@ -52,7 +55,6 @@ var (
 const (
 	entryVersion  = 1
 	flagZstd      = 1 << 0
-	maxIssuer     = 1 << 10
 	minCommandLen = 1 + 16 + 1 + 1 + 1 + 1
 )
 
@@ -61,6 +63,9 @@ const (
 func EncodeEntry(e Entry) ([]byte, error) {
 	size := 16
 	for i := range e.Commands {
+		if len(e.Commands[i].Issuer) > MaxIssuer {
+			return nil, fmt.Errorf("%w: issuer of %d bytes", ErrEntry, len(e.Commands[i].Issuer))
+		}
 		size += SizeOf(&e.Commands[i])
 	}
 	if size > MaxDecoded {
@@ -208,7 +213,7 @@ func (d *frameReader) command() Command {
 	c.Seq, c.Lowest = d.uvarint(), d.uvarint()
 	issuer := d.bytes()
 	c.Payload = d.bytes()
-	if number > uint64(^Type(0)) || len(issuer) > maxIssuer {
+	if number > uint64(^Type(0)) || len(issuer) > MaxIssuer {
 		d.bad = true
 	}
 	c.Type, c.Issuer = Type(number), string(issuer)

@@ -90,6 +90,7 @@ type Machine struct {
 	trimDue bool
 
 	applied   atomic.Uint64
+	level     atomic.Uint64 // a feature level that the state has reached
 	clusterID atomic.Pointer[[16]byte]
 	waiters   waiters
 	digests   *digests

@@ -2,6 +2,7 @@ package fsm
 
 import (
 	"errors"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -18,6 +19,9 @@ type row struct {
 	// message makes an empty payload message.
 	message func() proto.Message
 	run     func(m *Machine, at catalogue.Stamp, payload []byte) ([]byte, error)
+
+	shape *shape // of the message
+	since uint64 // the feature level from which on every member knows the command
 }
 
 // registry is every command, in the order of the numbers. The effect of a row is frozen: it may be implemented better,
@@ -82,11 +86,10 @@ var registry = [...]row{
 // registered finds rows by number.
 func registered(extra []row) map[command.Type]*row {
 	all := make(map[command.Type]*row, len(registry)+len(extra))
-	for i := range registry {
-		all[registry[i].number] = &registry[i]
-	}
-	for i := range extra {
-		all[extra[i].number] = &extra[i]
+	known := shapes{}
+	for _, r := range slices.Concat(registry[:], extra) {
+		r.shape, r.since = known.of(r.message().ProtoReflect().Descriptor()), r.number.Features()
+		all[r.number] = &r
 	}
 	return all
 }

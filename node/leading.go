@@ -19,7 +19,8 @@ func (n *Node) whileLeading(ctx context.Context, interval time.Duration, complai
 		if !n.cluster.IsLeader() {
 			continue
 		}
-		if err := work(ctx); err != nil && ctx.Err() == nil {
+		// Who has lost the lead meanwhile is refused by the next leader, which does the work itself.
+		if err := work(ctx); err != nil && ctx.Err() == nil && n.cluster.IsLeader() {
 			n.logger.Warn(complaint+"; it is tried again", "error", err)
 		}
 	}

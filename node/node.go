@@ -108,7 +108,7 @@ func (n *Node) clusterConfig(cfg Config) cluster.Config {
 		NodeID:   cfg.NodeID, DataDir: cfg.DataDir, Version: cfg.Version, Features: *cfg.FeatureLevel,
 		ClusterAddr: cfg.ClusterAddr, Listener: cfg.ClusterListener, ClusterAdvertise: cfg.ClusterAdvertise, HTTPAdvertise: cfg.HTTPAdvertise,
 		Join: cfg.Join, BootstrapExpect: cfg.BootstrapExpect,
-		Genesis: genesis(cfg), Machine: machine{n.machine}, Logger: cfg.Logger, Hook: cfg.Hook,
+		Genesis: genesis(cfg), Machine: machine{n.machine}, Check: machine{n.machine}.Check, Logger: cfg.Logger, Hook: cfg.Hook,
 		Heartbeat: cfg.HeartbeatTimeout, Election: cfg.ElectionTimeout, Lease: cfg.LeaseTimeout,
 		LogBytes: cfg.LogBytes, SnapshotInterval: cfg.SnapshotInterval,
 	}

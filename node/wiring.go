@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"dapple/catalogue"
 	"dapple/cluster"
 	"dapple/command"
 	"dapple/fsm"
@@ -27,6 +28,20 @@ func (m machine) Registered() ([]*command.RegisterSession, error) {
 		}
 	}
 	return sessions, nil
+}
+
+// Check implements cluster.Config.Check.
+func (m machine) Check(c *command.Command) *cluster.Error {
+	err := m.Machine.Check(c)
+	var refusal *catalogue.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &refusal):
+		return &cluster.Error{Code: refusal.Code, Message: refusal.Message}
+	default:
+		return &cluster.Error{Code: command.CodeFailed, Message: "the command could not be checked: " + err.Error(), Err: err}
+	}
 }
 
 // reader is the state machine as package httpapi wants to see it.

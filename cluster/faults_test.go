@@ -65,7 +65,7 @@ func TestCutLeaderAnswersUnknown(t *testing.T) {
 		}
 	}
 	f.net.Rejoin(old)
-	f.add(old, "x")
+	f.addOnceReached(old, "x")
 	f.counted(old, "x", 3)
 	require.Zero(t, f.nodes[old].machine.counter("never sent"))
 }
@@ -106,6 +106,7 @@ func TestExactlyOnceUnderFaults(t *testing.T) {
 						proposals[name].done.Add(1)
 					} else {
 						proposals[name].failed.Add(1)
+						f.pause(name, stop)
 					}
 					mu.Lock()
 					outcomes = append(outcomes, outcome{counter, code})

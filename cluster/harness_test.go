@@ -194,6 +194,29 @@ func (f *fleet) add(name, counter string) command.Result {
 	return r
 }
 
+// addOnceReached is add at a node that may not have noticed yet that it reaches a majority again.
+func (f *fleet) addOnceReached(name, counter string) {
+	f.t.Helper()
+	for ctx := deadline(f.t); ; f.pause(name, ctx.Done()) {
+		r, err := f.nodes[name].Propose(ctx, command.TypeAddScope, "root", []byte(counter))
+		if CodeOf(err) == command.CodeNoLeader && ctx.Err() == nil {
+			continue
+		}
+		require.NoError(f.t, err)
+		require.Equal(f.t, command.CodeOK, r.Code, r.Message)
+		return
+	}
+}
+
+// pause waits as a client does that was refused: without it, refusals at once would keep the processors busy.
+func (f *fleet) pause(name string, stop <-chan struct{}) {
+	select {
+	case <-stop:
+	case <-f.nodes[name].views.get().changed:
+	case <-time.After(20 * time.Millisecond):
+	}
+}
+
 // counted waits until a node has applied a counter up to a value.
 func (f *fleet) counted(name, counter string, value int) {
 	f.t.Helper()

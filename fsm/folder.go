@@ -38,7 +38,7 @@ type folder struct {
 
 // openFolder locks the folder, finds the live store and removes everything else.
 func openFolder(fs vfs.FS, dir string) (*folder, error) {
-	if err := fs.MkdirAll(dir, 0o755); err != nil {
+	if err := fs.MkdirAll(dir, privateFolder); err != nil {
 		return nil, err
 	}
 	if err := syncDir(fs, fs.PathDir(dir)); err != nil { // or a crash may take the whole folder away

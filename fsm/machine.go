@@ -136,7 +136,7 @@ func (c Config) withDefaults() Config {
 		c.MemTableBytes = defaultMemTableBytes
 	}
 	if c.fs == nil {
-		c.fs = vfs.Default
+		c.fs = privateFS{vfs.Default}
 	}
 	return c
 }

@@ -196,7 +196,7 @@ type unpacker struct {
 }
 
 func newUnpacker(fs vfs.FS, dir string) (*unpacker, error) {
-	if err := fs.MkdirAll(dir, 0o755); err != nil {
+	if err := fs.MkdirAll(dir, privateFolder); err != nil {
 		return nil, err
 	}
 	return &unpacker{fs: fs, dir: dir, list: -1}, nil

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -60,7 +59,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 }
 
 func (n *Node) open(ctx context.Context, cfg Config) (err error) {
-	if err = os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+	if err = secureFolder(cfg.DataDir, cfg.Logger); err != nil {
 		return err
 	}
 	n.machine, err = fsm.Open(fsm.Config{

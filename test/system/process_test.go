@@ -63,6 +63,7 @@ type process struct {
 	cluster string // host:port
 	join    []string
 	extra   []string
+	umask   string // of the process; "" is the test's own
 	cmd     *exec.Cmd
 	exited  chan struct{}
 }
@@ -109,6 +110,9 @@ func (p *process) start() {
 		"--join", strings.Join(p.join, ","), "--root-user", rootUser,
 	}, p.extra...)
 	p.cmd = exec.Command(binary, args...)
+	if p.umask != "" {
+		p.cmd = exec.Command("sh", append([]string{"-c", `umask "$0"; exec "$@"`, p.umask, binary}, args...)...)
+	}
 	p.cmd.Env = environ.Dapple("DAPPLE_ROOT_PASSWORD=" + rootPassword)
 	log, err := os.OpenFile(p.dir+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(p.t, err)

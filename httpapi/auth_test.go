@@ -36,6 +36,7 @@ var authExecutors = executors{
 	command.TypeDeleteAccount:       execute(catalogue.DeleteAccount),
 	command.TypeAddIdentity:         execute(catalogue.AddIdentity),
 	command.TypeDeleteIdentity:      execute(catalogue.DeleteIdentity),
+	command.TypeSetAccountAttribute: execute(catalogue.SetAccountAttribute),
 	command.TypeRevokeToken:         execute(catalogue.RevokeToken),
 	command.TypeRevokeAccountTokens: execute(catalogue.RevokeAccountTokens),
 	command.TypeAddSigningKey:       execute(catalogue.AddSigningKey),
@@ -133,8 +134,8 @@ func TestLoginRefused(t *testing.T) {
 
 func TestLoginsAreBounded(t *testing.T) {
 	ts := newAuthServer(t, func(c *Config) { c.Limits.Logins = 1; c.Limits.Wait = 30 * time.Millisecond })
-	for range cap(ts.gate.turns) {
-		require.NoError(t, ts.gate.enter(t.Context()))
+	for i := range cap(ts.gate.turns) {
+		require.NoError(t, ts.gate.enter(t.Context(), strconv.Itoa(i)))
 	}
 	// One may wait, and gives up.
 	login := credentials("root", "ddmlab", "secret")
@@ -145,7 +146,7 @@ func TestLoginsAreBounded(t *testing.T) {
 	ts.limits.Wait = time.Hour
 	ts.do("GET", "/auth/userpass", "", login).want(t, 503, "ResourceTemporaryUnavailable")
 	ts.gate.waiting.Add(-1)
-	ts.gate.leave()
+	ts.gate.leave("0")
 	ts.do("GET", "/auth/userpass", "", login).want(t, 200, "")
 	require.EqualValues(t, 2, counterValue(t, ts.registry, "dapple_http_logins_total", "outcome", "overloaded"))
 	require.Zero(t, ts.gate.waiting.Load())

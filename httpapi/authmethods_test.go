@@ -376,6 +376,6 @@ func TestWrongPasswordsAreSlowedDown(t *testing.T) {
 	for i := range 20 {
 		attempt("3.3.3.3:1", "user"+string(rune('a'+i)), "wrong")
 	}
-	require.Equal(t, 503, attempt("3.3.3.3:1", "ddmlab", "secret"), "a source that tries many users")
+	require.Equal(t, 200, attempt("3.3.3.3:1", "ddmlab", "secret"), "others behind the same address log in")
 	require.NotContains(t, ts.logs.String(), "wrong")
 }

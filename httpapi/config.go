@@ -74,8 +74,8 @@ type Limits struct {
 	Wait time.Duration
 	// Logins is how many logins may wait for their turn at the password check: 32. Beyond, they are answered 503.
 	Logins int
-	// LoginFailures is how many passwords may be wrong in a row for one identity from one source, and four times as many from
-	// the source for all identities: 10. After them one in LoginInterval may be tried, 6 s.
+	// LoginFailures is how many passwords may be wrong in a row for one user from one source: 10. After them one per LoginInterval
+	// may be tried, 6 s. After four times as many from a source this holds for every user from it.
 	LoginFailures int
 	LoginInterval time.Duration
 	// FeedReaders is how many requests may follow the changes at one time: 64. Beyond, they are answered 503.

@@ -210,6 +210,10 @@ func (s *Server) fail(c *gin.Context, err error) {
 	case row.code == command.CodeUnknownOutcome:
 		message = unknownOutcome(c, message)
 	}
+	if over := (*limitError)(nil); errors.As(err, &over) {
+		s.metrics.refusals.WithLabelValues(string(over.limit)).Inc()
+		c.Header("Retry-After", over.retryAfter())
+	}
 	if row.retry && c.Writer.Header().Get("Retry-After") == "" {
 		c.Header("Retry-After", "1")
 	}

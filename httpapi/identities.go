@@ -97,7 +97,9 @@ func (s *Server) proposeIdentity(c *gin.Context, add *command.AddIdentity, secre
 		err = catalogue.ValidateText("email", add.Email)
 	}
 	if err == nil && kind == catalogue.IdentityUserpass && secret != "" {
-		add.PasswordHash, err = s.hashPassword(c.Request.Context(), secret)
+		if err = s.permitted(c, catalogue.ActionAddIdentity); err == nil {
+			add.PasswordHash, err = s.hashPassword(c.Request.Context(), issuer(c), secret)
+		}
 	}
 	if err != nil {
 		s.fail(c, err)

@@ -3,9 +3,6 @@ package httpapi
 import (
 	"context"
 	"net/http"
-	"runtime"
-	"strconv"
-	"sync/atomic"
 
 	"github.com/gin-gonic/gin"
 
@@ -13,34 +10,6 @@ import (
 	"dapple/command"
 	"dapple/internal/password"
 )
-
-// gate lets few password checks run at one time, for each costs tens of milliseconds of a core and 19 MiB, and a few more
-// wait for their turn.
-type gate struct {
-	turns   chan struct{}
-	waiting atomic.Int64
-	limit   int64
-}
-
-// newGate makes a gate for one check on every two cores.
-func newGate(waiting int) *gate {
-	return &gate{turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)), limit: int64(waiting)}
-}
-
-// enter waits for a turn; leave ends it. Where too many wait already, or the context ends, it returns CodeOverloaded.
-func (g *gate) enter(ctx context.Context) error {
-	defer g.waiting.Add(-1)
-	if g.waiting.Add(1) <= g.limit {
-		select {
-		case g.turns <- struct{}{}:
-			return nil
-		case <-ctx.Done():
-		}
-	}
-	return catalogue.Errorf(command.CodeOverloaded, "too many passwords to check at one time; try again later")
-}
-
-func (g *gate) leave() { <-g.turns }
 
 // The methods of logging in, as the metrics name them.
 const (
@@ -53,14 +22,16 @@ func (s *Server) loginUserpass(c *gin.Context) {
 	username := c.GetHeader("X-Rucio-Username")
 	source := s.limitedSource(c)
 	s.answerLogin(c, methodUserpass, func() (*granted, error) {
-		if err := s.loginLimit.check(source, username); err != nil {
-			c.Header("Retry-After", strconv.Itoa(s.loginLimit.retryAfter()))
+		ctx, cancel := context.WithTimeout(c.Request.Context(), s.limits.Wait)
+		defer cancel()
+		settle, err := s.loginLimit.reserve(ctx, source, username)
+		if err != nil {
 			return nil, err
 		}
+		failed := true // unless it is known not to be, also when a panic ends it
+		defer func() { settle(failed) }()
 		grant, err := s.login(c, c.GetHeader("X-Rucio-Account"), username, c.GetHeader("X-Rucio-Password"))
-		if codeOf(err) == command.CodeCannotAuthenticate && !isUndecided(err) {
-			s.loginLimit.failed(source, username)
-		}
+		failed = codeOf(err) == command.CodeCannotAuthenticate && !isUndecided(err)
 		return grant, err
 	})
 }
@@ -110,7 +81,7 @@ func (s *Server) login(c *gin.Context, account, username, secret string) (*grant
 	if err != nil {
 		return nil, err
 	}
-	good, err := s.checkPassword(c.Request.Context(), secret, hash)
+	good, err := s.checkPassword(c.Request.Context(), s.limitedSource(c), secret, hash)
 	if err != nil {
 		return nil, err
 	}
@@ -171,13 +142,13 @@ func (s *Server) passwordHash(username string) (string, error) {
 }
 
 // checkPassword reports whether a password fits a hash; without a hash it takes as long and does not.
-func (s *Server) checkPassword(ctx context.Context, secret, hash string) (bool, error) {
+func (s *Server) checkPassword(ctx context.Context, source, secret, hash string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.Wait)
 	defer cancel()
-	if err := s.gate.enter(ctx); err != nil {
+	if err := s.gate.enter(ctx, source); err != nil {
 		return false, err
 	}
-	defer s.gate.leave()
+	defer s.gate.leave(source)
 	if hash == "" {
 		password.Waste(secret)
 		return false, nil
@@ -185,13 +156,14 @@ func (s *Server) checkPassword(ctx context.Context, secret, hash string) (bool, 
 	return password.Verify(secret, hash)
 }
 
-// hashPassword hashes a new password. It waits for its turn with the checks, for it costs as much.
-func (s *Server) hashPassword(ctx context.Context, secret string) (string, error) {
+// hashPassword hashes a new password for an account that may make one. It has a gate of its own: it costs as much as a login, and
+// must not keep anybody from logging in.
+func (s *Server) hashPassword(ctx context.Context, account, secret string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.Wait)
 	defer cancel()
-	if err := s.gate.enter(ctx); err != nil {
+	if err := s.hashGate.enter(ctx, account); err != nil {
 		return "", err
 	}
-	defer s.gate.leave()
+	defer s.hashGate.leave(account)
 	return password.Hash(secret)
 }

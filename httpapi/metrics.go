@@ -26,6 +26,7 @@ type metrics struct {
 	logins        *prometheus.CounterVec
 	repeated      prometheus.Counter
 	reads         *prometheus.CounterVec
+	refusals      *prometheus.CounterVec
 
 	mu    sync.RWMutex
 	known map[servedSeries]servedMetrics // so that each request need not look its series up by their labels
@@ -79,6 +80,10 @@ func newMetrics(s *Server) (*metrics, error) {
 		Namespace: namespace, Subsystem: subsystem, Name: "reads_total",
 		Help: "Reads by level (local, session, bounded, linearizable) and outcome: served, or refused where the state was not fresh enough in time.",
 	}, []string{"level", "outcome"})
+	m.refusals = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace, Subsystem: subsystem, Name: "limit_refusals_total",
+		Help: "Requests and connections refused by a limit that protects other clients, by limit.",
+	}, []string{"limit"})
 	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info",
 		Help:        "Always 1; the labels tell the version of the program.",
@@ -89,7 +94,7 @@ func newMetrics(s *Server) (*metrics, error) {
 		Help: "Memory held by request bodies.",
 	}, func() float64 { return float64(s.bodies.used.Load()) })
 	for _, c := range []prometheus.Collector{
-		m.requests, m.errors, m.latency, m.inFlight, m.brokenStreams, m.logins, m.repeated, m.reads, build, held, &sizes{s.reader}, s.feeds,
+		m.requests, m.errors, m.latency, m.inFlight, m.brokenStreams, m.logins, m.repeated, m.reads, m.refusals, build, held, &sizes{s.reader}, s.feeds,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := s.registry.Register(c); err != nil {

@@ -37,6 +37,7 @@ type Server struct {
 	metricsPage   http.Handler
 	tokens        *tokens
 	gate          *gate
+	hashGate      *gate
 	authenticator authenticator
 	resolver      *resolver
 	engine        *gin.Engine
@@ -73,7 +74,7 @@ func New(cfg Config) (*Server, error) {
 	s.tokens = newTokens(s, cfg.TokenLifetime)
 	s.authenticator = s.tokens
 	s.feeds = newFeeds(cfg.Reader, cfg.Limits.FeedReaders)
-	s.gate = newGate(cfg.Limits.Logins)
+	s.gate, s.hashGate = newGate(limitLoginQueue, cfg.Limits.Logins), newGate(limitHashQueue, hashPlaces)
 	s.guidTurns = make(chan struct{}, guidScans)
 	s.bodies.limit = cfg.Limits.BodiesInFlight
 	var err error
@@ -82,7 +83,7 @@ func New(cfg Config) (*Server, error) {
 			return nil, fmt.Errorf("httpapi: %w", err)
 		}
 	}
-	if s.loginLimit, err = newLoginLimit(cfg.Limits.LoginFailures, cfg.Limits.LoginInterval); err != nil {
+	if s.loginLimit, err = newLoginLimit(cfg.Limits.LoginFailures, cfg.Limits.LoginInterval, cfg.Limits.Logins); err != nil {
 		return nil, fmt.Errorf("httpapi: %w", err)
 	}
 	if s.issuers, err = newOIDCIssuers(cfg.OIDC); err != nil {

@@ -110,12 +110,7 @@ func (s *Server) clusterDigest(c *gin.Context) {
 
 // mayOperate returns CodeAccessDenied where the request's account may not do what operators do.
 func (s *Server) mayOperate(c *gin.Context, what string) error {
-	v, err := s.reader.View()
-	if err != nil {
-		return err
-	}
-	defer v.Close()
-	return catalogue.Authorize(v, issuer(c), catalogue.ActionOperate, what)
+	return s.may(c, catalogue.ActionOperate, what)
 }
 
 // queryUint returns a number from 0 to limit in the query, 0 where it is missing.

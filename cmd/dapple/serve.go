@@ -65,7 +65,7 @@ type tuning struct {
 	StreamTimeout       time.Duration `default:"30s" help:"How long a client may take no data of an answer before it is cut off."`
 	TokenLifetime       time.Duration `default:"1h" help:"Lifetime of a token."`
 	IdempotencyWindow   time.Duration `default:"1h" help:"For how long a repeat of a write with the same Idempotency-Key is answered as the first."`
-	LoginFailures       int           `default:"10" help:"Wrong passwords in a row for one user from one source before one in --login-interval may be tried; four times as many from a source for all users."`
+	LoginFailures       int           `default:"10" help:"Wrong passwords in a row for one user from one source before one per --login-interval may be tried; after four times as many from a source, every user from it is limited so."`
 	LoginInterval       time.Duration `default:"6s" help:"How often a password may be tried after too many wrong ones."`
 	MaxBody             int64         `default:"67108864" help:"Largest request body in bytes."`
 	MaxBodiesInFlight   int64         `default:"268435456" help:"Bytes of request bodies held at a time; beyond it the answer is 503."`

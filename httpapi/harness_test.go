@@ -366,6 +366,7 @@ func (f *fakeCluster) Digest(ctx context.Context, index uint64) (string, error) 
 
 // fakeFreshness answers what a test sets.
 type fakeFreshness struct {
+	mu sync.Mutex // held by the methods
 	// index is what ReadIndex and HeardWithin return, unless err is set.
 	index uint64
 	err   error
@@ -376,16 +377,24 @@ type fakeFreshness struct {
 }
 
 func (f *fakeFreshness) ReadIndex(context.Context) (uint64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.age = f.heard
 	return f.index, f.err
 }
 
 func (f *fakeFreshness) HeardWithin(_ context.Context, limit time.Duration) (uint64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.limit, f.age = limit, f.heard
 	return f.index, f.err
 }
 
-func (f *fakeFreshness) LeaderContact() (time.Duration, bool) { return f.age, !f.alone }
+func (f *fakeFreshness) LeaderContact() (time.Duration, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.age, !f.alone
+}
 
 // lockedBuffer is a log that tests read while it is written.
 type lockedBuffer struct {

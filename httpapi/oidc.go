@@ -34,13 +34,14 @@ type oidcIssuer struct {
 }
 
 // newOIDCIssuers makes issuers of a map from the issuer's URL to the audience that its tokens must have.
-func newOIDCIssuers(audiences map[string]string) (map[string]*oidcIssuer, error) {
+// refused is called for each question that is not asked because there were too many.
+func newOIDCIssuers(audiences map[string]string, refused func()) (map[string]*oidcIssuer, error) {
 	all := make(map[string]*oidcIssuer, len(audiences))
 	for url, audience := range audiences {
 		if url == "" || audience == "" {
 			return nil, fmt.Errorf("OIDC issuer %q needs a URL and an audience, not %q", url, audience)
 		}
-		all[url] = &oidcIssuer{url: url, audience: audience, client: &http.Client{Timeout: issuerTimeout}}
+		all[url] = &oidcIssuer{url: url, audience: audience, client: &http.Client{Timeout: issuerTimeout, Transport: newIssuerTransport(refused)}}
 	}
 	return all, nil
 }

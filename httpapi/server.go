@@ -86,9 +86,6 @@ func New(cfg Config) (*Server, error) {
 	if s.loginLimit, err = newLoginLimit(cfg.Limits.LoginFailures, cfg.Limits.LoginInterval, cfg.Limits.Logins); err != nil {
 		return nil, fmt.Errorf("httpapi: %w", err)
 	}
-	if s.issuers, err = newOIDCIssuers(cfg.OIDC); err != nil {
-		return nil, fmt.Errorf("httpapi: %w", err)
-	}
 	var serverTLS *tls.Config
 	if cfg.TLS != nil {
 		if s.tlsFiles, err = newTLSStore(*cfg.TLS, cfg.HTTP2, cfg.Logger); err != nil {
@@ -100,6 +97,10 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("httpapi: %w", err)
 	}
 	if s.metrics, err = newMetrics(s); err != nil {
+		return nil, fmt.Errorf("httpapi: %w", err)
+	}
+	keyRefused := func() { s.metrics.refusals.WithLabelValues(string(limitIssuerKeys)).Inc() }
+	if s.issuers, err = newOIDCIssuers(cfg.OIDC, keyRefused); err != nil {
 		return nil, fmt.Errorf("httpapi: %w", err)
 	}
 	s.metricsPage = newMetricsPage(cfg.Registry)

@@ -71,6 +71,9 @@ func (n *Node) startRaft() error {
 	if err := checkLog(n.store, n.cfg.Machine.Snapshots()); err != nil {
 		return err
 	}
+	if err := n.checkEntries(); err != nil {
+		return err
+	}
 	id := raft.ServerID(n.serverID())
 	conf := n.cfg.raftConfig(id, newRaftLogger(n.cfg.Logger, n.raftLevel))
 	layer := n.transport.OpenRaft(string(id), n.cfg.ClusterAdvertise, n.lostConnection)
@@ -80,7 +83,7 @@ func (n *Node) startRaft() error {
 		Timeout: n.cfg.RPCTimeout,
 		Logger:  conf.Logger,
 	})
-	cache, err := raft.NewLogCache(64, n.store)
+	cache, err := raft.NewLogCache(64, raftLog{n.store, n.fail})
 	if err != nil {
 		_ = trans.Close()
 		return err

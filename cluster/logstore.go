@@ -53,6 +53,9 @@ func (s *logStore) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{
 
 // StoreLogs appends entries durably.
 func (s *logStore) StoreLogs(logs []*raft.Log) error {
+	if err := seal(logs); err != nil {
+		return err
+	}
 	start := time.Now()
 	s.mu.Lock()
 	s.writing = start

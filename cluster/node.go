@@ -112,6 +112,9 @@ func (n *Node) open() error {
 // checkFolder refuses a folder whose parts do not belong together: a node that lost a part of its state must come back as
 // a new incarnation, not under an identity that has voted and acknowledged.
 func (n *Node) checkFolder() error {
+	if err := n.store.checkNumbers(); err != nil {
+		return err
+	}
 	term, err := n.store.term()
 	if err != nil {
 		return err

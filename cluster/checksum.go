@@ -10,7 +10,7 @@ import (
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
-	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 
 	"dapple/internal/halt"
 )
@@ -69,7 +69,7 @@ func (s *logStore) GetLog(index uint64, l *raft.Log) error {
 		err = fmt.Errorf("entry %d has index %d", index, l.Index)
 	case err == nil:
 		err = verifySeal(l)
-	case errors.Is(err, raft.ErrLogNotFound), errors.Is(err, bbolt.ErrDatabaseNotOpen):
+	case errors.Is(err, raft.ErrLogNotFound), errors.Is(err, bbolterrors.ErrDatabaseNotOpen):
 		return err
 	default:
 		err = fmt.Errorf("entry %d cannot be decoded: %w", index, err)

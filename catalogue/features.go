@@ -18,7 +18,8 @@ import (
 // and those of settings, files of "identity" found by PFN, integers of metadata with 64 bits, declarations by a PFN of
 // several RSEs refused.
 //
-// Level 2: an end of unavailability before 1970 refused.
+// Level 2: an end of unavailability before 1970 refused; the usage of RSEs is reported by root alone, and the owner of a
+// scope may give it away.
 const NewestFeatureLevel = 2
 
 // The schema version of a store is in the low bits of a number, the feature level above: a program that knows no feature

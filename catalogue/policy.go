@@ -87,9 +87,9 @@ var actions = [...]struct {
 	ActionAddDistance:            {admins, "Account %[1]s can not add RSE distances. "},
 	ActionUpdateDistance:         {admins, "Account %[1]s can not update RSE distances. "},
 	ActionDeleteDistance:         {admins, "Account %[1]s can not delete RSE distances. "},
-	ActionSetRSEUsage:            {admins, "Account %[1]s can not update RSE usage information for RSE %[2]s. "},
+	ActionSetRSEUsage:            {sinceLevel2(onlyRoot, admins), "Account %[1]s can not update RSE usage information for RSE %[2]s. "},
 	ActionSetRSELimit:            {admins, "Account %[1]s can not update RSE limits for RSE %[2]s. "},
-	ActionSetScopeOwner:          {admins, "Account %[1]s can not change ownership of scope %[2]s. "},
+	ActionSetScopeOwner:          {sinceLevel2(owners, admins), "Account %[1]s can not change ownership of scope %[2]s. "},
 	ActionAddDID:                 {ownersOrMock, "Account %[1]s can not add data identifier to scope %[2]s. "},
 	ActionAddDIDs:                {ownersOrMock, "Account %[1]s can not bulk add data identifier. "},
 	ActionAttach:                 {ownersOrMock, "Account %[1]s can not add data identifiers to %[2]s:%[3]s. "},
@@ -153,6 +153,20 @@ func IsAdmin(v View, account string) (bool, error) {
 }
 
 func onlyRoot(View, string, []string) (bool, error) { return false, nil }
+
+// sinceLevel2 decides by one rule from feature level 2 on, and by another below.
+func sinceLevel2(rule, before permission) permission {
+	return func(v View, account string, objects []string) (bool, error) {
+		level, err := FeatureLevel(v)
+		if err != nil {
+			return false, err
+		}
+		if level < 2 {
+			return before(v, account, objects)
+		}
+		return rule(v, account, objects)
+	}
+}
 
 func anyone(View, string, []string) (bool, error) { return true, nil }
 

@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -58,6 +59,27 @@ func TestAuthorize(t *testing.T) {
 	require.EqualError(t, Authorize(tx, "joe", ActionAddRSE), "Account joe can not add RSE. ")
 	require.EqualError(t, Authorize(tx, "joe", ActionAttach, "s", "n"), "Account joe can not add data identifiers to s:n. ")
 	require.Equal(t, command.CodeInternal, CodeOf(Authorize(tx, RootAccount, 0)))
+}
+
+// Rules that changed with a feature level hold from there on and not before, so that a log comes to the same state.
+func TestPolicyByFeatureLevel(t *testing.T) {
+	for level, who := range map[uint64]map[Action]string{
+		1: {ActionSetRSEUsage: "ra", ActionSetScopeOwner: "ra"},
+		2: {ActionSetRSEUsage: "r", ActionSetScopeOwner: "raj"},
+	} {
+		tx := accountStore()
+		putVersions(tx, SchemaVersion, level)
+		for action, may := range who {
+			for letter, account := range map[string]string{"r": RootAccount, "a": "ann", "j": "joe", "s": "sue", "-": ""} {
+				want := command.CodeAccessDenied
+				if strings.Contains(may, letter) {
+					want = command.CodeOK
+				}
+				require.Equal(t, want, CodeOf(Authorize(tx, account, action, "user.joe")), "level %d, action %d by %q", level, action, account)
+			}
+			require.Equal(t, command.CodeAccessDenied, CodeOf(Authorize(tx, "joe", action, "other")), "level %d, action %d", level, action)
+		}
+	}
 }
 
 func TestEveryActionHasARule(t *testing.T) {

@@ -84,7 +84,7 @@ var roleRows = []roleRow{
 	{get, "/scopes/owner", "/scopes/owner", "", anyAccount, noPermission},
 	{get, "/scopes/:account/scopes", "/scopes/ann/scopes", "", anyAccount, noPermission},
 	{post, "/scopes/:account/:scope", "/scopes/ann/new", "", adminsOnly, "perm_add_scope"},
-	{put, "/scopes/:account/:scope", "/scopes/joe/own", "", adminsOnly, "perm_update_scope"},
+	{put, "/scopes/:account/:scope", "/scopes/joe/own", "", scopeOwners, "perm_update_scope"},
 
 	{get, "/rses", "/rses", "", anyAccount, noPermission},
 	{get, "/rses/:rse", "/rses/DISK", "", anyAccount, noPermission},
@@ -96,7 +96,7 @@ var roleRows = []roleRow{
 	{post, "/rses/:rse/attr/:key", "/rses/DISK/attr/tier", `{"value": "2"}`, adminsOnly, "perm_add_rse_attribute"},
 	{remove, "/rses/:rse/attr/:key", "/rses/DISK/attr/site", "", adminsOnly, "perm_del_rse_attribute"},
 	{get, "/rses/:rse/usage", "/rses/DISK/usage", "", anyAccount, noPermission},
-	{put, "/rses/:rse/usage", "/rses/DISK/usage", `{"source": "storage", "used": 1}`, adminsOnly, "perm_set_rse_usage"},
+	{put, "/rses/:rse/usage", "/rses/DISK/usage", `{"source": "storage", "used": 1}`, rootOnly, "perm_set_rse_usage"},
 	{get, "/rses/:rse/usage/history", "/rses/DISK/usage/history", "", anyAccount, noPermission},
 	{get, "/rses/:rse/limits", "/rses/DISK/limits", "", anyAccount, noPermission},
 	{put, "/rses/:rse/limits", "/rses/DISK/limits", `{"name": "MinFreeSpace", "value": 2}`, adminsOnly, "perm_set_rse_limits"},

@@ -12,7 +12,9 @@ import (
 type attacher struct {
 	*didChanges
 	ignoreDuplicate bool
-	rses            []*filesAtRSE
+	rses            []*filesAtRSE // in the order in which they are named
+	atRSEs          map[string]*filesAtRSE
+	firstRSE        map[DIDName]*filesAtRSE // where a file is to be registered first
 	plans           []*replicaPlan
 	twice           *DIDName
 }
@@ -27,13 +29,29 @@ func (a *attacher) write(tx Tx) error {
 	return a.didChanges.write(tx)
 }
 
+// check refuses what the attachments come to as a whole.
+func (a *attacher) check() error {
+	if a.work.limited {
+		if err := a.checkCircles(); err != nil {
+			return err
+		}
+	}
+	if err := a.checkMetadataSizes(); err != nil {
+		return err
+	}
+	return a.checkEvents()
+}
+
 // checkRSEName refuses an RSE that does not exist; "" is none.
 func (c *didChanges) checkRSEName(name string) error {
-	if name == "" {
+	if name == "" || c.rses[name] {
 		return nil
 	}
-	_, err := GetRSE(c.v, name)
-	return c.schema.rseMissing(name, err)
+	if _, err := GetRSE(c.v, name); err != nil {
+		return c.schema.rseMissing(name, err)
+	}
+	c.rses[name] = true
+	return nil
 }
 
 // attachTo checks and gathers the attachments to one DID. A child that is named twice counts once, as the last one says.
@@ -168,7 +186,7 @@ func (a *attacher) attachToContainer(parent *changedDID, name DIDName, children 
 			return Errorf(command.CodeUnsupportedOperation, "Mixed collection is not allowed: '%s:%s' is a DIDType.%s(expected type: DIDType.%s)",
 				scope, childName, t, collections[0].did.Type)
 		}
-		if t == TypeContainer && above == nil {
+		if t == TypeContainer && above == nil && !a.work.limited {
 			if above, err = a.ancestors(parent.ref); err != nil {
 				return err
 			}
@@ -279,7 +297,7 @@ func (a *attacher) addConstituent(child *command.Child) (*changedDID, error) {
 		return nil, err
 	}
 	file := a.add(didRef{scope, f.Name}, &DID{Type: TypeFile, Account: a.issuer, Bytes: f.Bytes, Adler32: f.Adler32, MD5: f.Md5})
-	file.meta = meta
+	file.meta.lay(meta)
 	return file, nil
 }
 
@@ -298,7 +316,7 @@ func (a *attacher) markArchive(archive *changedDID) error {
 	}
 	archive.did.Archive = true
 	a.touch(archive)
-	parents, err := listParents(a.v, archive.ref, archive.did)
+	parents, err := a.parentsOf(archive)
 	if err != nil {
 		return err
 	}

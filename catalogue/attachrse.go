@@ -17,33 +17,25 @@ func (a *attacher) atRSE(rse string, children []*command.Child) {
 	if rse == "" || len(children) == 0 {
 		return
 	}
-	var at *filesAtRSE
-	for _, r := range a.rses {
-		if r.rse == rse {
-			at = r
-		}
-	}
+	at := a.atRSEs[rse]
 	if at == nil {
+		if a.atRSEs == nil {
+			a.atRSEs, a.firstRSE = map[string]*filesAtRSE{}, map[DIDName]*filesAtRSE{}
+		}
 		at = &filesAtRSE{rse: rse, sized: true, places: map[DIDName]int{}}
+		a.atRSEs[rse] = at
 		a.rses = append(a.rses, at)
 	}
 	for _, child := range children {
 		name := DIDName{child.GetFile().GetScope(), child.GetFile().GetName()}
-		if a.twice == nil && a.isElsewhere(at, name) {
+		switch first := a.firstRSE[name]; {
+		case first == nil:
+			a.firstRSE[name] = at
+		case first != at && a.twice == nil:
 			a.twice = &name
 		}
 		at.add(name, child)
 	}
-}
-
-// isElsewhere reports whether a file is to be registered at another RSE too.
-func (a *attacher) isElsewhere(at *filesAtRSE, name DIDName) bool {
-	for _, r := range a.rses {
-		if _, found := r.places[name]; found && r != at {
-			return true
-		}
-	}
-	return false
 }
 
 // add notes a file. One that is named again adds its size where that was not given before.

@@ -44,7 +44,10 @@ func findTargets(v View, pfns []string, replicas []*command.ReplicaAt) (targets 
 			targets = append(targets, t)
 		}
 	}
-	finder := pfnFinder{v: v}
+	finder, err := newPFNFinder(v)
+	if err != nil {
+		return nil, nil, err
+	}
 	for i, pfn := range pfns {
 		if schemeOf(pfn) != schemeOf(pfns[0]) {
 			return nil, nil, Errorf(command.CodeInvalidType, "The PFNs specified must have the same protocol: %.256s, %.256s", pfns[0], pfns[i])

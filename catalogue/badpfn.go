@@ -47,10 +47,13 @@ func DeclareBadPFNs(tx Tx, at Stamp, c *command.DeclareBadPFNs) ([]byte, error) 
 	}
 	var (
 		edits       = newReplicaEdits(tx, at)
-		finder      = pfnFinder{v: tx}
 		declaration = BadReplica{State: BadState(c.State), Account: account.ID, Reason: c.Reason, Expires: c.ExpiresAt}
 		kept        []string
 	)
+	finder, err := newPFNFinder(tx)
+	if err != nil {
+		return nil, err
+	}
 	for _, pfn := range c.Pfns {
 		m, found, err := finder.findOnly(pfn)
 		if err != nil {

@@ -24,6 +24,8 @@ type didChanges struct {
 	holders upward // of packed, nil until somebody asks
 	names   scopeNames
 	scopes  map[string]uint32
+	rses    map[string]bool // those that are known to exist
+	work    workLimit
 }
 
 // changedDID is a DID that the command has read or is going to make.
@@ -33,7 +35,9 @@ type changedDID struct {
 	changed bool
 	isNew   bool
 	empty   bool            // what is stored of it holds nothing
-	meta    []MetadataEntry // to be set
+	stored  []MetadataEntry // as of storedMetadata
+	read    bool            // stored has been read
+	meta    metadataEdits   // to be set
 	planned []MetadataEntry // that the registration of a new file sets
 	events  wideInt         // to be added to what a dataset's files have together
 }
@@ -72,8 +76,12 @@ func newDIDChanges(v View, at Stamp) (*didChanges, error) {
 	if err != nil {
 		return nil, err
 	}
+	work, err := newWorkLimit(v)
+	if err != nil {
+		return nil, err
+	}
 	return &didChanges{
-		v: v, at: at, issuer: issuer.ID, schema: schema,
+		v: v, at: at, issuer: issuer.ID, schema: schema, work: work, rses: map[string]bool{},
 		dids: map[didRef]*changedDID{}, edges: map[edge]bool{}, packed: map[edge]bool{},
 		names: scopeNames{}, scopes: map[string]uint32{},
 	}, nil
@@ -185,8 +193,10 @@ func (c *didChanges) detach(parent, child *changedDID) error {
 	c.parents = nil
 	p := parent.did
 	p.uncountChild(child.did)
-	p.ClosedLength -= min(1, p.ClosedLength)
-	p.ClosedSize -= min(child.did.Bytes, p.ClosedSize)
+	if p.ClosedLength != unknownTotal {
+		p.ClosedLength -= min(1, p.ClosedLength)
+		p.ClosedSize -= min(child.did.Bytes, p.ClosedSize)
+	}
 	c.touch(parent)
 	return nil
 }
@@ -196,11 +206,26 @@ func (c *didChanges) eventsOf(d *changedDID) (int64, error) {
 	if d.did.Type != TypeFile {
 		return 0, nil
 	}
-	stored, err := loadMetadata(c.v, d.ref, d.did)
+	if text, set := d.meta.get(metaEvents); set {
+		return eventsIn([]MetadataEntry{{metaEvents, text}})
+	}
+	if _, set := FindMetadata(d.planned, metaEvents); set {
+		return eventsIn(d.planned)
+	}
+	stored, err := c.storedMetadata(d)
 	if err != nil {
 		return 0, err
 	}
-	return eventsIn(layMetadata(layMetadata(stored, d.planned), d.meta))
+	return eventsIn(stored)
+}
+
+// parentsOf returns what a DID is attached to as it is stored.
+func (c *didChanges) parentsOf(d *changedDID) (parents []didRef, err error) {
+	err = scanParents(c.v, d.ref, d.did, func(parent didRef) (bool, error) {
+		parents = append(parents, parent)
+		return true, c.work.spendOn(1, "what '"+d.ref.name+"' is in")
+	})
+	return parents, err
 }
 
 // inArchive reports whether a file is in an archive as far as this command has got.
@@ -214,16 +239,7 @@ func (c *didChanges) inArchive(e edge) (bool, error) {
 
 // ancestors returns every collection above a DID, with those of this command.
 func (c *didChanges) ancestors(ref didRef) (map[didRef]bool, error) {
-	return above(ref, c.newParents(), func(child didRef, visit func(didRef) (bool, error)) error {
-		if d, known := c.dids[child]; known {
-			return scanParents(c.v, child, d.did, visit)
-		}
-		d, err := mustLoadDID(c.v, child)
-		if err != nil {
-			return err
-		}
-		return scanParents(c.v, child, d, visit)
-	})
+	return above(ref, c.newParents(), c.storedParents)
 }
 
 // newParents returns, by child, what this command attaches it to.
@@ -287,8 +303,8 @@ func (c *didChanges) write(tx Tx) error {
 			}
 			d.changed = true
 		}
-		if len(d.meta) > 0 {
-			if err := putMetadata(tx, c.at, d.ref, d.did, d.meta); err != nil {
+		if meta := d.meta.entries(); len(meta) > 0 {
+			if err := putMetadata(tx, c.at, d.ref, d.did, meta); err != nil {
 				return err
 			}
 			d.changed = true

@@ -48,7 +48,7 @@ func AddDIDs(tx Tx, at Stamp, c *command.AddDIDs) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if err := changes.checkEvents(); err != nil {
+	if err := plan.check(); err != nil {
 		return nil, err
 	}
 	return nil, plan.write(tx)
@@ -90,7 +90,7 @@ func (c *didChanges) checkCollection(n *command.NewCollection) (*changedDID, err
 	if err != nil {
 		return nil, err
 	}
-	return &changedDID{ref: ref, did: &DID{Type: t, Account: owner, Open: true, Monotonic: n.Monotonic}, meta: meta}, nil
+	return &changedDID{ref: ref, did: &DID{Type: t, Account: owner, Open: true, Monotonic: n.Monotonic}, meta: metadataEdits{sorted: meta}}, nil
 }
 
 // AttachDIDs puts DIDs into collections and files into archives, in the order of the request. It attaches all or none.
@@ -129,7 +129,7 @@ func AttachDIDs(tx Tx, at Stamp, c *command.AttachDIDs) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if err := changes.checkEvents(); err != nil {
+	if err := plan.check(); err != nil {
 		return nil, err
 	}
 	return nil, plan.write(tx)
@@ -208,21 +208,32 @@ func SetDIDStatus(tx Tx, at Stamp, c *command.SetDIDStatus) ([]byte, error) {
 		return nil, Errorf(command.CodeUnsupportedOperation, "The status of the data identifier '%s:%s' cannot be changed", c.Scope, c.Name)
 	}
 	if !c.Open {
-		length, size, err := totals(tx, ref, d)
-		if err != nil {
+		if err := closeDID(tx, at, ref, d); err != nil {
 			return nil, err
-		}
-		d.ClosedAt, d.ClosedLength, d.ClosedSize = at.Time, length, size
-		if d.Type == TypeContainer {
-			if err := sumEvents(tx, at, ref, d); err != nil {
-				return nil, err
-			}
 		}
 	}
 	d.Open, d.Updated = c.Open, at.Time
 	d.Revision = tx.Note(at, Change{Kind: ChangeDIDChanged, ref: ref, Old: statusText(!c.Open), New: statusText(c.Open)})
 	putDID(tx, ref, d)
 	return nil, nil
+}
+
+// closeDID notes what a collection holds when it is closed. From workFeatures on that of a container with very many
+// collections below it stays unknown.
+func closeDID(tx Tx, at Stamp, ref didRef, d *DID) error {
+	work, err := newWorkLimit(tx)
+	if err != nil {
+		return err
+	}
+	d.ClosedAt, d.ClosedLength, d.ClosedSize = at.Time, unknownTotal, unknownTotal
+	few, err := holdsFew(tx, ref, d, &work)
+	if err != nil || !few {
+		return err
+	}
+	if d.ClosedLength, d.ClosedSize, err = totals(tx, ref, d); err != nil || d.Type != TypeContainer {
+		return err
+	}
+	return sumEvents(tx, at, ref, d)
 }
 
 // statusText is the status of a collection in events.
@@ -253,6 +264,9 @@ func SetMetadata(tx Tx, at Stamp, c *command.SetMetadata) ([]byte, error) {
 			return nil, err
 		}
 	}
+	if err := changes.checkMetadataSizes(); err != nil {
+		return nil, err
+	}
 	if err := changes.checkEvents(); err != nil {
 		return nil, err
 	}
@@ -270,7 +284,7 @@ func (c *didChanges) setMetadata(d *changedDID, m *command.DIDMetadata, recursiv
 	if _, changes := FindMetadata(set, metaEvents); changes {
 		err = c.setEvents(d, set)
 	} else {
-		d.meta = layMetadata(d.meta, set)
+		d.meta.lay(set)
 	}
 	if err != nil {
 		return err
@@ -287,6 +301,9 @@ func (c *didChanges) setMetadata(d *changedDID, m *command.DIDMetadata, recursiv
 		return Errorf(command.CodeTooManyItems, "Data identifier '%s:%s' has more than %d direct children: set their metadata one by one",
 			m.Scope, m.Name, maxRecursive)
 	}
+	if err := c.work.spendOn(int(d.did.Length), "what '"+m.Name+"' holds"); err != nil {
+		return err
+	}
 	return scanChildren(c.v, d.ref, func(ref didRef, _ DIDType) (bool, error) {
 		child, err := c.load(ref)
 		if err == nil && child == nil {
@@ -295,7 +312,7 @@ func (c *didChanges) setMetadata(d *changedDID, m *command.DIDMetadata, recursiv
 		if err != nil {
 			return false, err
 		}
-		child.meta = layMetadata(child.meta, inherited(set))
+		child.meta.lay(inherited(set))
 		return true, nil
 	})
 }
@@ -308,13 +325,17 @@ func (c *didChanges) deleteMetadata(d *changedDID, key string) error {
 	if isReserved(key) || IsFixedMetadata(key) {
 		return Errorf(command.CodeUnsupportedOperation, "the metadata key '%s' cannot be deleted", key)
 	}
-	old, err := loadMetadata(c.v, d.ref, d.did)
-	if err != nil {
-		return err
+	value, changed := d.meta.get(key)
+	if !changed {
+		stored, err := c.storedMetadata(d)
+		if err != nil {
+			return err
+		}
+		value, _ = FindMetadata(stored, key)
 	}
-	if _, found := FindMetadata(mergeMetadata(old, d.meta), key); !found {
+	if value == "" {
 		return Errorf(command.CodeKeyNotFound, "%s", key)
 	}
-	d.meta = layMetadata(d.meta, []MetadataEntry{{Key: key}})
+	d.meta.lay([]MetadataEntry{{Key: key}})
 	return nil
 }

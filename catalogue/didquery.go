@@ -77,9 +77,27 @@ func ScanFilesByDataset(v View, scope, name string, visit func(dataset DIDName, 
 	})
 }
 
+// holdsFew reports whether the collections under a DID can be visited within a limit of work.
+func holdsFew(v View, ref didRef, d *DID, work *workLimit) (bool, error) {
+	if d.Type != TypeContainer || !work.limited {
+		return true, nil
+	}
+	few := true
+	err := scanDatasetsWithin(v, ref, d.Type, func() bool {
+		few = work.spend(1)
+		return few
+	}, func(didRef) (bool, error) { return true, nil })
+	return few, err
+}
+
 // scanDatasets visits every dataset under a collection once, the collection itself where it is one, depth first. It holds the
 // names of the collections on the way in memory, never those of files.
 func scanDatasets(v View, ref didRef, t DIDType, visit func(dataset didRef) (more bool, err error)) error {
+	return scanDatasetsWithin(v, ref, t, func() bool { return true }, visit)
+}
+
+// scanDatasetsWithin is scanDatasets that ends when within returns false, which it asks for each attachment on the way.
+func scanDatasetsWithin(v View, ref didRef, t DIDType, within func() bool, visit func(dataset didRef) (more bool, err error)) error {
 	type collection struct {
 		ref didRef
 		t   DIDType
@@ -94,15 +112,15 @@ func scanDatasets(v View, ref didRef, t DIDType, visit func(dataset didRef) (mor
 			}
 			continue
 		}
-		first := len(work)
+		first, more := len(work), true
 		err := scanChildren(v, c.ref, func(child didRef, t DIDType) (bool, error) {
-			if !seen[child] {
+			if more = within(); more && !seen[child] {
 				seen[child] = true
 				work = append(work, collection{child, t})
 			}
-			return true, nil
+			return more, nil
 		})
-		if err != nil {
+		if err != nil || !more {
 			return err
 		}
 		slices.Reverse(work[first:]) // the last is taken first

@@ -60,7 +60,7 @@ func (c *didChanges) checkEvents() error {
 		if d.events.isZero() {
 			continue
 		}
-		meta, err := loadMetadata(c.v, d.ref, d.did)
+		meta, err := c.storedMetadata(d)
 		if err != nil {
 			return err
 		}
@@ -119,21 +119,25 @@ func (c *didChanges) setEvents(d *changedDID, set []MetadataEntry) error {
 	if err != nil {
 		return err
 	}
-	d.meta = layMetadata(d.meta, set)
+	d.meta.lay(set)
 	after, err := c.eventsOf(d)
 	if err != nil {
 		return err
 	}
-	return scanParents(c.v, d.ref, d.did, func(ref didRef) (bool, error) {
+	parents, err := c.parentsOf(d)
+	if err != nil {
+		return err
+	}
+	for _, ref := range parents {
 		parent, err := c.load(ref)
 		if err == nil && parent == nil {
 			_, err = mustLoadDID(c.v, ref)
 		}
 		if err != nil {
-			return false, err
+			return err
 		}
 		parent.events.add(after)
 		parent.events.subtract(before)
-		return true, nil
-	})
+	}
+	return nil
 }

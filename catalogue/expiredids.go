@@ -18,11 +18,10 @@ func ExpireDIDs(tx Tx, at Stamp, c *command.ExpireDIDs) ([]byte, error) {
 	if err := onlyCluster(at, "ends DIDs"); err != nil {
 		return nil, err
 	}
-	homes, err := keepsHomes(tx)
+	w, err := newDIDWork(tx, at, int(c.Limit))
 	if err != nil {
 		return nil, err
 	}
-	w := &didWork{tx: tx, at: at, homes: homes, left: max(int(c.Limit), 1)}
 	named, err := w.named(c.Dids)
 	if err != nil {
 		return nil, err
@@ -44,6 +43,9 @@ func ExpireDIDs(tx Tx, at Stamp, c *command.ExpireDIDs) ([]byte, error) {
 	if err := w.each(begun, w.goOn); err != nil {
 		return nil, err
 	}
+	if err := w.goOnWithFiles(); err != nil {
+		return nil, err
+	}
 	return w.answer(named)
 }
 
@@ -54,6 +56,22 @@ type didWork struct {
 	homes bool
 	left  int
 	ended uint32
+	// steps is set where files end in steps.
+	steps bool
+	// looks is how many datasets that a file stays in the command may still look at.
+	looks int
+	// orphans are constituents that are to be removed with their archive.
+	orphans []didRef
+}
+
+// newDIDWork returns the work of a command that may change so much.
+func newDIDWork(tx Tx, at Stamp, limit int) (*didWork, error) {
+	homes, err := keepsHomes(tx)
+	if err != nil {
+		return nil, err
+	}
+	level, err := FeatureLevel(tx)
+	return &didWork{tx: tx, at: at, homes: homes, left: max(limit, 1), steps: level >= workFeatures, looks: maxExtraWork / 2}, err
 }
 
 // named returns the DIDs that a command names, each once, without those whose scope is unknown.
@@ -182,7 +200,7 @@ func (w *didWork) remove(ref didRef, d *DID) error {
 // leaveParents takes a collection out of those that it is in, and keeps the attachments; it reports whether it is in none any more. A
 // monotonic one loses it too, and what one had when it was closed stays as it was then.
 func (w *didWork) leaveParents(ref didRef, d *DID) (out bool, err error) {
-	parents, err := listParents(w.tx, ref, d)
+	parents, err := firstParents(w.tx, ref, d, didRef{}, max(w.left, 0)+1)
 	if err != nil {
 		return false, err
 	}
@@ -288,6 +306,13 @@ func (w *didWork) finish(ref didRef, d *DID) error {
 // endFile takes a file out of its datasets, but for monotonic ones, which never shrink by anything that stays; then it takes away the
 // metadata of the clients' own keys and the lifetime.
 func (w *didWork) endFile(ref didRef, d *DID) error {
+	if w.steps {
+		step, _, err := loadFileStep(w.tx, ref)
+		if err != nil {
+			return err
+		}
+		return w.goOnWithFile(ref, d, step)
+	}
 	parents, err := listParents(w.tx, ref, d)
 	if err != nil {
 		return err
@@ -313,22 +338,7 @@ func (w *didWork) endFile(ref didRef, d *DID) error {
 			return err
 		}
 	}
-	meta, err := loadMetadata(w.tx, ref, d)
-	if err != nil {
-		return err
-	}
-	var taken []MetadataEntry
-	for _, e := range meta {
-		if e.Key == MetaExpiredAt || !IsFixedMetadata(e.Key) {
-			taken = append(taken, MetadataEntry{Key: e.Key})
-		}
-	}
-	if err := putMetadata(w.tx, w.at, ref, d, taken); err != nil {
-		return err
-	}
-	putDID(w.tx, ref, d)
-	w.ended++
-	return nil
+	return w.bareFile(ref, d)
 }
 
 // answer tells what has been done, and how much is left to do of the DIDs that were named.

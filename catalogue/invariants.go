@@ -59,6 +59,7 @@ func CheckInvariants(v View) error {
 		{tableEndedParent, c.endedParent},
 		{tableEndedAt, c.endedAt},
 		{tableEnding, c.ending},
+		{tableFileStep, c.fileStep},
 		{tableChange, c.change},
 	} {
 		if err := c.scan(table.table, table.check); err != nil {

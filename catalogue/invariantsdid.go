@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"bytes"
+	"cmp"
 
 	"dapple/command"
 )
@@ -115,7 +116,9 @@ func (c *invariants) file(ref didRef, d *DID) error {
 	case d.Constituent != (archives > 0):
 		return violated("constituent: %t, in %d archives", d.Constituent, archives)
 	case len(d.Replicas) == 0 && !d.Constituent:
-		return violated("neither a replica nor in an archive")
+		if step, found, err := loadFileStep(c.v, ref); err != nil || !found || !step.gone {
+			return cmp.Or(err, violated("neither a replica nor in an archive"))
+		}
 	}
 	for i := range d.Replicas {
 		if err := c.replica(ref, d, &d.Replicas[i]); err != nil {

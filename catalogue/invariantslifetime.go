@@ -126,6 +126,26 @@ func (c *invariants) ending(key, value []byte) error {
 	return same(value, nil)
 }
 
+// fileStep checks that what is being removed in steps is a file.
+func (c *invariants) fileStep(key, value []byte) error {
+	ref, err := parseRef(key)
+	if err != nil {
+		return err
+	}
+	step, err := parseFileStep(value)
+	if err != nil {
+		return err
+	}
+	d, err := mustLoadDID(c.v, ref)
+	if err != nil {
+		return err
+	}
+	if d.Type != TypeFile {
+		return violated("a %s is removed in steps of a file", d.Type)
+	}
+	return same(value, appendFileStep(nil, step))
+}
+
 // endedChild checks an attachment that is kept.
 func (c *invariants) endedChild(key, value []byte) error {
 	ended, a, err := c.kept(key, value)

@@ -167,6 +167,11 @@ func LifetimesDue(v View, now int64) (work LifetimeWork, err error) {
 		return work, err
 	}
 	work.Expire = hiding.any || len(due) > 0
+	if !work.Expire {
+		if work.Expire, err = anyFileStep(v); err != nil {
+			return work, err
+		}
+	}
 	window, err := resurrectWindow(v)
 	if err != nil {
 		return work, err

@@ -1,6 +1,9 @@
 package catalogue
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // homeSchema is the schema version from which on a DID's record names the first collection that it is attached to: its home. Most files
 // are in one dataset only, so the table of parents, a third of all keys of a catalogue before, holds next to nothing, and
@@ -164,6 +167,30 @@ func (l *lineage) of(collection didRef) ([]didRef, error) {
 	}
 	l.parents[collection] = parents
 	return parents, nil
+}
+
+// firstParents returns up to limit of what scanParents visits, from behind after on; the zero reference stands for all.
+func firstParents(v View, child didRef, d *DID, after didRef, limit int) (parents []didRef, err error) {
+	prefix := parentsPrefix(child)
+	low := prefix
+	if after != (didRef{}) {
+		low = append(appendRef(slices.Clone(prefix), after), 0)
+	}
+	err = v.Scan(low, prefixEnd(prefix), func(key, _ []byte) (bool, error) {
+		ref, err := parseRef(key[len(prefix):])
+		parents = append(parents, ref)
+		return len(parents) < limit, err
+	})
+	if err != nil || len(d.home) == 0 {
+		return parents, err
+	}
+	home, err := parseRef(d.home)
+	if err != nil || compareRefs(home, after) <= 0 {
+		return parents, err
+	}
+	at, _ := slices.BinarySearchFunc(parents, home, compareRefs)
+	parents = slices.Insert(parents, at, home)
+	return parents[:min(len(parents), limit)], nil
 }
 
 // listParents returns what scanParents visits.

@@ -71,23 +71,22 @@ func (h *pathHasher) digits(scope, name string) string {
 }
 
 // filesAt visits the files that this deterministic RSE may keep at a path, the likeliest first, until visit returns false. Below
-// feature level 1 only "hash" looked for more than one.
-func (r *RSE) filesAt(path string, level uint64, visit func(scope, name string) bool) error {
+// feature level 1 only "hash" looked for more than one. It returns the number of steps that it took.
+func (r *RSE) filesAt(path string, level uint64, visit func(scope, name string) bool) (steps int, err error) {
 	switch {
 	case r.template != nil && !r.template.reversible():
-		return Errorf(command.CodeInvalidPath, "RSE '%s': its path algorithm '%s' makes paths that do not tell scope and name; "+
+		return 0, Errorf(command.CodeInvalidPath, "RSE '%s': its path algorithm '%s' makes paths that do not tell scope and name; "+
 			"name its files by scope and name", r.Name, r.PathAlgorithm())
 	case r.template != nil:
-		r.template.filesAt(strings.TrimLeft(path, "/"), visit)
-		return nil
+		return r.template.filesAt(strings.TrimLeft(path, "/"), visit), nil
 	case level >= 1 && r.PathAlgorithm() == algorithmIdentity:
 		identityFilesAt(path, visit)
-		return nil
+		return 0, nil
 	}
 	if scope, name, ok := r.scopeNameFromPath(path); ok {
 		visit(scope, name)
 	}
-	return nil
+	return 0, nil
 }
 
 // identityFilesAt visits the files that "identity" puts at a path: of a scope that begins with user or group each number of

@@ -6,6 +6,12 @@ import "strings"
 // would otherwise take time without end; what is not found within the bound is not found.
 const matchSteps = 1 << 14
 
+// maxMatchSteps bounds the steps for all paths of one command from workFeatures on.
+const maxMatchSteps = 1 << 20
+
+// lookSteps is how many steps it counts for to look whether a file exists.
+const lookSteps = 64
+
 // digestSteps is how many steps a digest counts for, about as it costs.
 const digestSteps = 16
 
@@ -20,13 +26,15 @@ func (t *pathTemplate) reversible() bool {
 	return scope && name
 }
 
-// filesAt visits the files that the template puts at a path, the shortest scope first, until visit returns false.
-func (t *pathTemplate) filesAt(path string, visit func(scope, name string) bool) {
+// filesAt visits the files that the template puts at a path, the shortest scope first, until visit returns false. It returns the
+// number of steps that it took.
+func (t *pathTemplate) filesAt(path string, visit func(scope, name string) bool) (steps int) {
 	if len(path) > maxTemplatePath {
-		return // no template makes it
+		return 0 // no template makes it
 	}
 	m := pathMatch{template: t, path: path, visit: visit, steps: matchSteps}
 	m.match(0, 0, false)
+	return matchSteps - m.steps
 }
 
 // pathMatch takes a path apart by a template: it tries every end of a field, and proves what it finds by making the path again.

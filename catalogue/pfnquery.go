@@ -17,6 +17,15 @@ type pfnFinder struct {
 	schema *NameSchema
 	scopes scopeIDs
 	d      DID
+	// steps is how much the search has cost so far, bounded where a command asks.
+	steps   int
+	bounded bool
+}
+
+// newPFNFinder returns the finder of a command.
+func newPFNFinder(v View) (*pfnFinder, error) {
+	level, err := FeatureLevel(v)
+	return &pfnFinder{v: v, bounded: level >= workFeatures}, err
 }
 
 // pfnMatch is the place that a PFN names: a path at an RSE, and the file that lies there or, at a deterministic RSE, that
@@ -159,7 +168,10 @@ func (f *pfnFinder) resolve(m *pfnMatch) error {
 		return err
 	}
 	var failed error
-	err = m.rse.filesAt(m.path, level, func(scope, name string) bool {
+	looks := 0
+	steps, err := m.rse.filesAt(m.path, level, func(scope, name string) bool {
+		f.steps += looks // the first look at a file is what the PFN asks for
+		looks = lookSteps
 		at := pfnMatch{rse: m.rse, path: m.path, scope: scope, name: name}
 		failed = f.lookUp(&at)
 		if at.exists || m.scope == "" {
@@ -167,10 +179,10 @@ func (f *pfnFinder) resolve(m *pfnMatch) error {
 		}
 		return failed == nil && !at.exists
 	})
-	if err == nil {
-		err = failed
+	if f.steps += steps; f.bounded && f.steps > maxMatchSteps && err == nil && failed == nil {
+		return Errorf(command.CodeTooManyItems, "the paths of so many PFNs take too long to be taken apart: name fewer at once, or files by scope and name")
 	}
-	return err
+	return cmp.Or(err, failed)
 }
 
 // lookUp finds out whether the replica of a match exists, by scope and name.

@@ -71,6 +71,10 @@ func checkDeletion(v View, rse *RSE, names []*command.ReplicaName) ([]doomedFile
 	return files, nil
 }
 
+// removalWork is how many datasets and constituents of files without replicas one command takes care of, beyond two for
+// each file that it names. The others are left to ExpireDIDs.
+const removalWork = 1000
+
 // deleteReplicas deletes checked replicas. An error is one of the store.
 func deleteReplicas(tx Tx, at Stamp, rse *RSE, files []doomedFile) error {
 	var (
@@ -78,6 +82,10 @@ func deleteReplicas(tx Tx, at Stamp, rse *RSE, files []doomedFile) error {
 		bad      badEdits
 	)
 	indexed, err := indexesFilesByRSE(tx)
+	if err != nil {
+		return err
+	}
+	w, err := newDIDWork(tx, at, removalWork+2*len(files))
 	if err != nil {
 		return err
 	}
@@ -106,7 +114,11 @@ func deleteReplicas(tx Tx, at Stamp, rse *RSE, files []doomedFile) error {
 			putDID(tx, f.ref, f.d)
 			continue
 		}
-		if err := deleteFile(tx, at, f.ref, f.d); err != nil {
+		remove := w.removeFiles
+		if !w.steps {
+			remove = func(ref didRef, d *DID) error { return deleteFile(tx, at, ref, d) }
+		}
+		if err := remove(f.ref, f.d); err != nil {
 			return err
 		}
 	}

@@ -231,6 +231,11 @@ func (c *planCheck) unknown(p *plannedFile, f *command.NewFile, i int) (err erro
 		if p.meta, err = validateMetadata(c.v, c.at, TypeFile, f.Meta); err != nil {
 			return err
 		}
+		if size := metadataBytes(p.meta); size > maxMetadataBytes {
+			if level, err := FeatureLevel(c.v); err != nil || level >= workFeatures {
+				return cmp.Or(err, checkMetadataBytes(f.Name, size))
+			}
+		}
 	}
 	p.isNew = true
 	*p.d = DID{

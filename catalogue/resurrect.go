@@ -14,15 +14,17 @@ func ResurrectDIDs(tx Tx, at Stamp, c *command.ResurrectDIDs) ([]byte, error) {
 	if err := Authorize(tx, at.Issuer, ActionResurrect); err != nil {
 		return nil, err
 	}
-	homes, err := keepsHomes(tx)
-	if err != nil {
-		return nil, err
-	}
 	window, err := resurrectWindow(tx)
 	if err != nil {
 		return nil, err
 	}
-	w := &didWork{tx: tx, at: at, homes: homes, left: max(int(c.Limit), 1)}
+	w, err := newDIDWork(tx, at, int(c.Limit))
+	if err != nil {
+		return nil, err
+	}
+	if w.steps && len(c.Dids) > maxResurrected {
+		return nil, Errorf(command.CodeTooManyItems, "%d data identifiers are to be brought back, and at most %d can be at once", len(c.Dids), maxResurrected)
+	}
 	for _, n := range c.Dids {
 		if err := w.checkReturn(n, window); err != nil {
 			return nil, err
@@ -42,6 +44,9 @@ func ResurrectDIDs(tx Tx, at Stamp, c *command.ResurrectDIDs) ([]byte, error) {
 	}
 	return w.answer(named)
 }
+
+// maxResurrected is how many DIDs one command may begin to bring back from workFeatures on.
+const maxResurrected = 1000
 
 // checkReturn refuses a DID that cannot be brought back.
 func (w *didWork) checkReturn(n *command.DIDName, window int64) error {
@@ -217,6 +222,7 @@ func (w *didWork) restoreParents(ref didRef, d *DID) (whole bool, err error) {
 		return false, err
 	}
 	whole = w.left > len(rows)
+	search := ancestorSearch{of: ref, work: workLimit{limited: w.steps, left: maxExtraWork}, none: map[didRef]bool{}}
 	for _, row := range rows {
 		w.left--
 		w.tx.Delete(endedParentKey(ref, row.other))
@@ -230,11 +236,11 @@ func (w *didWork) restoreParents(ref didRef, d *DID) (whole bool, err error) {
 			}
 			continue
 		}
-		circle, err := w.isAbove(ref, row.other, parent)
+		fits, err := w.mayHold(&search, row.other, parent)
 		if err != nil {
 			return false, err
 		}
-		if circle {
+		if !fits {
 			continue
 		}
 		attached, err := w.attach(row.other, parent, ref, d, row.a)
@@ -277,29 +283,46 @@ func (w *didWork) attach(parent didRef, p *DID, child didRef, d *DID, a attachme
 	return true, nil
 }
 
-// isAbove reports whether a collection is another one, whose record is given, or above it.
-func (w *didWork) isAbove(ref, below didRef, d *DID) (bool, error) {
-	if ref == below {
-		return true, nil
+// ancestorSearch tells whether a collection is above others, and remembers those that it is not above.
+type ancestorSearch struct {
+	of   didRef
+	work workLimit
+	none map[didRef]bool
+}
+
+// mayHold reports whether a collection, whose record is given, may hold the one of the search without a circle. From
+// workFeatures on it may not where too much is above it to tell.
+func (w *didWork) mayHold(s *ancestorSearch, parent didRef, d *DID) (bool, error) {
+	if parent == s.of {
+		return false, nil
 	}
-	found := false
-	_, err := above(below, nil, func(child didRef, visit func(didRef) (bool, error)) error {
+	fits, seen := true, []didRef{parent}
+	for at := 0; at < len(seen) && fits; at++ {
 		record := d
-		if child != below {
+		if at > 0 {
 			var err error
-			if record, err = mustLoadDID(w.tx, child); err != nil {
-				return err
+			if record, err = mustLoadDID(w.tx, seen[at]); err != nil {
+				return false, err
 			}
 		}
-		return scanParents(w.tx, child, record, func(parent didRef) (bool, error) {
-			if parent == ref {
-				found = true
-				return false, nil
+		s.none[seen[at]] = true
+		err := scanParents(w.tx, seen[at], record, func(up didRef) (bool, error) {
+			if fits = up != s.of && s.work.spend(scanWork); fits && !s.none[up] {
+				s.none[up] = true
+				seen = append(seen, up)
 			}
-			return visit(parent)
+			return fits, nil
 		})
-	})
-	return found, err
+		if err != nil {
+			return false, err
+		}
+	}
+	if !fits {
+		for _, ref := range seen {
+			delete(s.none, ref) // the search did not end
+		}
+	}
+	return fits, nil
 }
 
 // ForgetExpired forgets collections that have ended longer ago than the window: they cannot be brought back any more. Nobody but the
@@ -316,7 +339,10 @@ func ForgetExpired(tx Tx, at Stamp, c *command.ForgetExpired) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &didWork{tx: tx, at: at, left: max(int(c.Limit), 1)}
+	w, err := newDIDWork(tx, at, int(c.Limit))
+	if err != nil {
+		return nil, err
+	}
 	return nil, w.each(old, func(ref didRef) error {
 		e, found, err := loadEnding(tx, ref)
 		if err == nil && !found {

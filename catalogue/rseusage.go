@@ -157,6 +157,11 @@ func SetRSEUsage(tx Tx, at Stamp, c *command.SetRSEUsage) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if kept == 0 {
+		if err := checkUsageSources(tx, r); err != nil {
+			return nil, err
+		}
+	}
 	if kept >= maxUsageHistory {
 		tx.Delete(oldest)
 	}
@@ -164,6 +169,34 @@ func SetRSEUsage(tx Tx, at Stamp, c *command.SetRSEUsage) ([]byte, error) {
 	tx.Put(appendNumber(prefix, at.Revision), appendUsage(nil, report))
 	tx.Note(at, rseChange(r.Name, changedUsage, c.Source, ""))
 	return nil, nil
+}
+
+// maxUsageSources bounds the sources that report about one RSE from workFeatures on: all reports go with the RSE.
+const maxUsageSources = 16
+
+// checkUsageSources refuses another source.
+func checkUsageSources(v View, r *RSE) error {
+	level, err := FeatureLevel(v)
+	if err != nil || level < workFeatures {
+		return err
+	}
+	low := usagePrefix(r.ID)
+	end := prefixEnd(low)
+	for sources, next := 0, low; ; sources++ {
+		var source []byte
+		err := v.Scan(next, end, func(key, _ []byte) (bool, error) {
+			name, _, err := parseText0(key[len(low):])
+			source = usageSourcePrefix(r.ID, name)
+			return false, err
+		})
+		if err != nil || source == nil {
+			return err
+		}
+		if sources+1 >= maxUsageSources {
+			return Errorf(command.CodeTooManyItems, "RSE '%s' has reports of %d sources already", r.Name, maxUsageSources)
+		}
+		next = prefixEnd(source)
+	}
 }
 
 // Limit is a limit of an RSE, by a name that its users agree upon.

@@ -3,6 +3,7 @@ package catalogue
 import (
 	"cmp"
 	"encoding/json"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -286,10 +287,13 @@ func (d *DID) KnownSize() (uint64, bool) {
 	if d.Type == TypeFile {
 		return d.Bytes, true
 	}
-	return d.ClosedSize, d.ClosedAt != 0
+	return d.ClosedSize, d.ClosedAt != 0 && d.ClosedSize != unknownTotal
 }
+
+// unknownTotal is stored as length and size of a container that held too much for them to be added up when it was closed.
+const unknownTotal = math.MaxUint64
 
 // KnownLength returns how many files a collection had when it was last closed; false before that, and for files.
 func (d *DID) KnownLength() (uint64, bool) {
-	return d.ClosedLength, d.Type != TypeFile && d.ClosedAt != 0
+	return d.ClosedLength, d.Type != TypeFile && d.ClosedAt != 0 && d.ClosedLength != unknownTotal
 }

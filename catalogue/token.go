@@ -76,17 +76,36 @@ func parseTime(name string, b []byte) (int64, error) {
 	return time, recordError(r.done(), "revocation", name)
 }
 
-// expiredTokens returns the keys of revocations of tokens that would no longer be valid anyway.
-func expiredTokens(v View, now int64) ([][]byte, error) {
+// expiredAtRevocation is how many revocations a command looks at for some that have expired.
+const expiredAtRevocation = 64
+
+// expiredTokens returns the keys of revocations of tokens that would no longer be valid anyway. From workFeatures on it looks at
+// those that follow id alone: ids are random, so that all have their turn.
+func expiredTokens(v View, id string, now int64) ([][]byte, error) {
+	level, err := FeatureLevel(v)
+	if err != nil {
+		return nil, err
+	}
 	var keys [][]byte
-	low := []byte{tableRevokedToken}
-	err := v.Scan(low, prefixEnd(low), func(key, value []byte) (bool, error) {
+	looked := 0
+	look := func(key, value []byte) (bool, error) {
 		expires, err := parseTime(string(key[1:]), value)
 		if err == nil && expires < now {
 			keys = append(keys, slices.Clone(key))
 		}
-		return true, err
-	})
+		looked++
+		return level < workFeatures || looked < expiredAtRevocation, err
+	}
+	first, end := []byte{tableRevokedToken}, prefixEnd([]byte{tableRevokedToken})
+	if level < workFeatures {
+		err = v.Scan(first, end, look)
+		return keys, err
+	}
+	from := textKey(tableRevokedToken, id)
+	if err := v.Scan(from, end, look); err != nil || looked >= expiredAtRevocation {
+		return keys, err
+	}
+	err = v.Scan(first, from, look)
 	return keys, err
 }
 
@@ -104,7 +123,7 @@ func RevokeToken(tx Tx, at Stamp, c *command.RevokeToken) ([]byte, error) {
 	if err := Authorize(tx, at.Issuer, ActionRevokeTokens, c.Account); err != nil {
 		return nil, err
 	}
-	expired, err := expiredTokens(tx, at.Time)
+	expired, err := expiredTokens(tx, c.TokenId, at.Time)
 	if err != nil {
 		return nil, err
 	}

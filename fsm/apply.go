@@ -153,7 +153,11 @@ func (m *Machine) execute(index uint64, run *row, c *command.Command) (command.R
 	}
 	m.overlay.begin()
 	at := catalogue.Stamp{Revision: m.state.revision + 1, Time: m.state.time, Issuer: c.Issuer}
+	started := time.Now() // for the metrics alone
 	payload, err := guarded(run, m, at, c.Payload)
+	took := time.Since(started)
+	m.stats.applied(c.Type, took)
+	m.slow.note(index, c, started.Add(took), took)
 	result := command.Result{Index: index}
 	var refusal *catalogue.Error
 	switch {

@@ -71,6 +71,7 @@ type Machine struct {
 	rows   map[command.Type]*row
 	stores *storeHolder
 	stats  *metrics
+	slow   slowLog
 
 	// mu serializes what changes the state: entries, the settling of a local snapshot, and an install.
 	mu       sync.Mutex
@@ -108,6 +109,7 @@ func Open(cfg Config) (*Machine, error) {
 	cfg = cfg.withDefaults()
 	m := &Machine{cfg: cfg, disk: newFuse(cfg.fs), rows: registered(cfg.extra), stats: newMetrics()}
 	m.failure.reached, m.failure.tell, m.failure.wake = make(chan struct{}), cfg.Failed, m.waiters.fail
+	m.slow.log = cfg.Logger
 	folder, err := openFolder(m.disk, cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("open state folder %s: %w", cfg.Dir, err)

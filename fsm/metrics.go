@@ -27,12 +27,14 @@ type metrics struct {
 	entryBytes   prometheus.Histogram
 	commitKeys   prometheus.Histogram
 	commands     *prometheus.CounterVec
+	commandTime  *prometheus.HistogramVec
 	installed    prometheus.Counter
 	flushSeconds prometheus.Histogram
 	sentBytes    prometheus.Counter
 	views        openViews
-	// byCommand keeps the counters that have been looked up; apply alone uses it.
+	// byCommand and timeOf keep what has been looked up; apply alone uses them.
 	byCommand map[commandOutcome]prometheus.Counter
+	timeOf    map[command.Type]prometheus.Observer
 }
 
 type commandOutcome struct {
@@ -61,6 +63,10 @@ func newMetrics() *metrics {
 		commands: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "dapple", Subsystem: "fsm", Name: "commands_total", Help: "Commands applied, by what became of them.",
 		}, []string{"command", "outcome"}),
+		commandTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "dapple", Subsystem: "fsm", Name: "command_seconds", Help: "Time to apply one command, without its commit.",
+			Buckets: prometheus.ExponentialBuckets(0.0001, 10, 5),
+		}, []string{"command"}),
 		installed: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: "dapple", Subsystem: "fsm", Name: "snapshots_installed_total",
 			Help: "Snapshots of other nodes that became this node's state.",
@@ -72,6 +78,7 @@ func newMetrics() *metrics {
 			Help: "Bytes of snapshots sent to other nodes.",
 		}),
 		byCommand: map[commandOutcome]prometheus.Counter{},
+		timeOf:    map[command.Type]prometheus.Observer{},
 	}
 }
 
@@ -84,6 +91,16 @@ func (s *metrics) command(number command.Type, outcome string) {
 		s.byCommand[key] = counter
 	}
 	counter.Inc()
+}
+
+// applied notes how long a command in the registry took.
+func (s *metrics) applied(number command.Type, took time.Duration) {
+	observer := s.timeOf[number]
+	if observer == nil {
+		observer = s.commandTime.WithLabelValues(number.String())
+		s.timeOf[number] = observer
+	}
+	observer.Observe(took.Seconds())
 }
 
 func (s *metrics) batch(entries []*raft.Log, took time.Duration) {
@@ -103,7 +120,7 @@ func (s *metrics) flushing() (done func()) {
 func (s *metrics) committed(keys int) { s.commitKeys.Observe(float64(keys)) }
 
 func (s *metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{s.applySeconds, s.batchEntries, s.entryBytes, s.commitKeys, s.commands, s.installed, s.flushSeconds, s.sentBytes}
+	return []prometheus.Collector{s.applySeconds, s.batchEntries, s.entryBytes, s.commitKeys, s.commands, s.commandTime, s.installed, s.flushSeconds, s.sentBytes}
 }
 
 // collector reads the machine and its store whenever it is asked.

@@ -98,6 +98,13 @@ type Config struct {
 	LogBytes         int // size at which the log is cut, about: 64 MiB
 
 	SnapshotInterval time.Duration // how often Raft looks, at most twice as long, whether the log is to be cut: 10 s
+
+	// ReplicationStall is how long a member that answers may take no entries, while some wait, before an alarm is raised and, where
+	// this node sends none, its replication is restarted. It is longer than Raft's longest pause after failures, 10 s: 30 s.
+	ReplicationStall time.Duration
+
+	refuse func() error                                                 // of tests: makes appends to the log fail
+	wrap   func(raft.ServerID, raft.AppendPipeline) raft.AppendPipeline // of tests: may replace a pipeline
 }
 
 func setDefault[T comparable](v *T, d T) {
@@ -127,6 +134,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.MaxCommand, 8<<20)
 	setDefault(&c.LogBytes, 64<<20)
 	setDefault(&c.SnapshotInterval, 10*time.Second)
+	setDefault(&c.ReplicationStall, 30*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

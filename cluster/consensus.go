@@ -34,8 +34,13 @@ const answerTimeout = 2 * time.Second
 // what Raft has yet to read is waited for, since it would never answer that after its end.
 const lonelyTimeout = 50 * time.Millisecond
 
-// named is Raft's transport; every connection is made to a server id, not just to whoever answers at an address.
-type named struct{ *raft.NetworkTransport }
+// named is Raft's transport; every connection is made to a server id, not just to whoever answers at an address. It takes
+// down what the peers acknowledge.
+type named struct {
+	*raft.NetworkTransport
+	progress *progress
+	wrap     func(raft.ServerID, raft.AppendPipeline) raft.AppendPipeline // of tests; else nil
+}
 
 var (
 	_ raft.WithPreVote = named{}
@@ -43,11 +48,20 @@ var (
 )
 
 func (t named) AppendEntriesPipeline(id raft.ServerID, a raft.ServerAddress) (raft.AppendPipeline, error) {
-	return t.NetworkTransport.AppendEntriesPipeline(id, transport.RaftTarget(id, a))
+	inner, err := t.NetworkTransport.AppendEntriesPipeline(id, transport.RaftTarget(id, a))
+	if err != nil {
+		return nil, err
+	}
+	if t.wrap != nil {
+		inner = t.wrap(id, inner)
+	}
+	return t.progress.pipelined(id, inner), nil
 }
 
 func (t named) AppendEntries(id raft.ServerID, a raft.ServerAddress, q *raft.AppendEntriesRequest, r *raft.AppendEntriesResponse) error {
-	return t.NetworkTransport.AppendEntries(id, transport.RaftTarget(id, a), q, r)
+	err := t.NetworkTransport.AppendEntries(id, transport.RaftTarget(id, a), q, r)
+	t.progress.appended(id, q, err == nil && r.Success)
+	return err
 }
 
 func (t named) RequestVote(id raft.ServerID, a raft.ServerAddress, q *raft.RequestVoteRequest, r *raft.RequestVoteResponse) error {
@@ -59,7 +73,10 @@ func (t named) RequestPreVote(id raft.ServerID, a raft.ServerAddress, q *raft.Re
 }
 
 func (t named) InstallSnapshot(id raft.ServerID, a raft.ServerAddress, q *raft.InstallSnapshotRequest, r *raft.InstallSnapshotResponse, data io.Reader) error {
-	return t.NetworkTransport.InstallSnapshot(id, transport.RaftTarget(id, a), q, r, data)
+	defer t.progress.installing(id)()
+	err := t.NetworkTransport.InstallSnapshot(id, transport.RaftTarget(id, a), q, r, data)
+	t.progress.ended(id, mark{q.Term, q.LastLogIndex}, err == nil && r.Success)
+	return err
 }
 
 func (t named) TimeoutNow(id raft.ServerID, a raft.ServerAddress, q *raft.TimeoutNowRequest, r *raft.TimeoutNowResponse) error {
@@ -74,6 +91,7 @@ func (n *Node) startRaft() error {
 	if err := n.checkEntries(); err != nil {
 		return err
 	}
+	n.store.refuse = n.cfg.refuse
 	id := raft.ServerID(n.serverID())
 	conf := n.cfg.raftConfig(id, newRaftLogger(n.cfg.Logger, n.raftLevel))
 	layer := n.transport.OpenRaft(string(id), n.cfg.ClusterAdvertise, n.lostConnection)
@@ -88,7 +106,7 @@ func (n *Node) startRaft() error {
 		_ = trans.Close()
 		return err
 	}
-	r, err := raft.NewRaft(conf, n.cfg.Machine, cache, n.store, n.cfg.Machine.Snapshots(), named{trans})
+	r, err := raft.NewRaft(conf, n.cfg.Machine, cache, n.store, n.cfg.Machine.Snapshots(), named{trans, n.progress, n.cfg.wrap})
 	if err != nil {
 		_ = trans.Close()
 		return fmt.Errorf("raft: %w", err)

@@ -36,11 +36,14 @@ func (n *Node) lead(epoch context.Context) {
 	n.polls = map[string]poll{}
 	n.mu.Unlock()
 	n.views.lead(epoch, true, n.currentMeta().Forming == 0)
+	r := n.consensus.Load().raft
+	watch := newStalls(n, r.CurrentTerm())
 	for epoch.Err() == nil {
 		n.confirms.enter() // so that this node knows how long it has surely led, whether anybody asks or not
 		learners := n.pollMembers(epoch)
 		n.promote(epoch, learners)
 		n.checkFormed(epoch)
+		watch.look(epoch, r.LastIndex())
 		pause := n.cfg.PollInterval
 		if len(learners) > 0 || n.currentMeta().Forming > 0 {
 			pause /= 5

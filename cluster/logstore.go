@@ -21,6 +21,7 @@ type logStore struct {
 	*raftboltdb.BoltStore
 	path    string
 	seconds prometheus.Observer
+	refuse  func() error // of tests: makes appends fail; else nil
 
 	mu      sync.Mutex
 	writing time.Time // start of the append in work; zero where there is none
@@ -55,6 +56,11 @@ func (s *logStore) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{
 func (s *logStore) StoreLogs(logs []*raft.Log) error {
 	if err := seal(logs); err != nil {
 		return err
+	}
+	if s.refuse != nil {
+		if err := s.refuse(); err != nil {
+			return err
+		}
 	}
 	start := time.Now()
 	s.mu.Lock()

@@ -15,6 +15,7 @@ type metrics struct {
 	forwardedOut prometheus.Counter
 	forwardedIn  prometheus.Counter
 	checkedOut   prometheus.Counter
+	restarts     prometheus.Counter
 	rounds       *prometheus.CounterVec
 	roundCallers *prometheus.HistogramVec
 	gauges       []prometheus.Collector
@@ -43,6 +44,7 @@ func newMetrics(n *Node) *metrics {
 		forwardedOut: counter("forwarded_commands_total", "Commands sent to the leader, repeats included."),
 		forwardedIn:  counter("received_commands_total", "Commands received from other nodes as leader, repeats included."),
 		checkedOut:   counter("unfit_commands_total", "Commands that this node refused as leader, since applying them would stop members."),
+		restarts:     counter("replication_restarts_total", "Replications that this node, as leader, restarted because they stood still."),
 		rounds: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: "cluster", Name: "read_rounds_total",
 			Help: "Rounds that found a read index, by kind (confirm: the leader asks the voters; ask: a follower asks the leader) and outcome: ok or failed.",
@@ -69,7 +71,7 @@ func newGauges(n *Node) []prometheus.Collector {
 			return read(c)
 		}
 	}
-	return []prometheus.Collector{
+	return append(alarmGauges(n),
 		gauge("raft", "term", "Raft's current term.", member(func(c *consensus) float64 { return float64(c.raft.CurrentTerm()) })),
 		gauge("raft", "is_leader", "1 where this node leads, else 0.", func(*consensus) float64 {
 			if n.IsLeader() {
@@ -88,7 +90,18 @@ func newGauges(n *Node) []prometheus.Collector {
 		gauge("cluster", "queued_bytes", "Bytes of the commands taken in and not answered yet.", func(*consensus) float64 {
 			return float64(n.queue.all.load().bytes)
 		}),
+	)
+}
+
+// alarmGauges are the alarms by their reason.
+func alarmGauges(n *Node) (all []prometheus.Collector) {
+	for _, reason := range alarmReasons {
+		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Subsystem: "cluster", Name: "alarms", ConstLabels: prometheus.Labels{"reason": reason},
+			Help: "Members that an alarm is raised for, by reason; status names them. Anything but 0 needs an operator.",
+		}, func() float64 { return float64(n.alarms.count(reason)) }))
 	}
+	return all
 }
 
 func (m *metrics) entry(e entry) {
@@ -143,6 +156,6 @@ func outcomeLabel(r command.Result, err *Error) string {
 // Collectors returns the metrics of consensus, membership and transport, to be registered once.
 func (n *Node) Collectors() []prometheus.Collector {
 	m := n.metrics
-	own := []prometheus.Collector{m.logStore, m.entryBytes, m.entryGroup, m.proposals, m.forwardedOut, m.forwardedIn, m.checkedOut, m.rounds, m.roundCallers}
+	own := []prometheus.Collector{m.logStore, m.entryBytes, m.entryGroup, m.proposals, m.forwardedOut, m.forwardedIn, m.checkedOut, m.restarts, m.rounds, m.roundCallers}
 	return append(append(own, m.gauges...), n.transport.Collectors()...)
 }

@@ -40,6 +40,8 @@ type Node struct {
 	once   sync.Once // of failed
 
 	reach     *reach
+	progress  *progress
+	alarms    alarms
 	stopping  atomic.Bool               // Shutdown has begun
 	leaving   atomic.Bool               // and the others are told
 	raftSince atomic.Pointer[time.Time] // when Raft was started
@@ -67,6 +69,7 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 	cfg.setDefaults()
 	n := &Node{cfg: cfg, log: cfg.Logger, failed: make(chan error, 1), phase: "starting", polls: map[string]poll{}}
 	n.confirms, n.asks, n.reach = newRounds(), newRounds(), newReach()
+	n.progress = newProgress()
 	n.queue = newQueue(cfg.QueueCommands, cfg.QueueBytes)
 	n.metrics = newMetrics(n)
 	n.ctx, n.cancel = context.WithCancel(context.Background())

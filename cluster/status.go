@@ -37,6 +37,8 @@ type Status struct {
 	LastContact float64 `json:"last_contact_seconds"`
 	// Members is as the leader sees them, without a leader as this node does.
 	Members []Member `json:"members"`
+	// Alarms are the faults of members that need an operator: as the leader and this node see them.
+	Alarms []Alarm `json:"alarms,omitempty"`
 }
 
 // Member is one server of the membership.
@@ -75,6 +77,7 @@ func (n *Node) Status(ctx context.Context) Status {
 	}
 	if err == nil && code == command.CodeOK {
 		s.Members = leaders.Members
+		s.Alarms = mergeAlarms(leaders.Alarms, s.Alarms)
 		if s.LeaderHTTP == "" {
 			s.LeaderHTTP = leaders.LeaderHTTP
 		}
@@ -93,6 +96,7 @@ func (n *Node) localStatus() Status {
 		return s
 	}
 	v := n.views.get()
+	s.Alarms = n.alarms.list()
 	s.Role, s.Term, s.Commit = n.role(c), c.raft.CurrentTerm(), c.raft.CommitIndex()
 	s.LeaderID, s.LeaderHTTP = v.leaderID, n.directory.get(n, v.leaderID).GetHttpAddress()
 	s.LastContact = n.contactSeconds()

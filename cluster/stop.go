@@ -54,20 +54,30 @@ func (n *Node) handOver(ctx context.Context) {
 	if c == nil || c.raft.State() != raft.Leader || n.ctx.Err() != nil {
 		return
 	}
-	var to raft.Server
+	n.transferTo(ctx, n.successor(""))
+}
+
+// successor returns the voter, other than this node and the one excepted, that answers and is furthest; none where no other is left.
+func (n *Node) successor(except raft.ServerID) (to raft.Server) {
 	var best poll
 	for _, s := range n.servers() {
 		id := string(s.ID)
-		if s.Suffrage != raft.Voter || id == n.serverID() || n.reach.isAway(id) {
+		if s.Suffrage != raft.Voter || s.ID == except || id == n.serverID() || n.reach.isAway(id) {
 			continue
 		}
 		if p := n.polled(id); to.ID == "" || (p.ok && (!best.ok || p.applied > best.applied)) {
 			to, best = s, p
 		}
 	}
+	return to
+}
+
+// transferTo hands the leadership to a voter, where there is one, and waits until that has worked or not.
+func (n *Node) transferTo(ctx context.Context, to raft.Server) {
 	if to.ID == "" {
-		return // nobody is left to lead
+		return
 	}
+	c := n.consensus.Load()
 	// Raft answers when it comes to it: not while it writes its log, and never once it has stopped.
 	ctx, cancel := context.WithTimeout(ctx, max(handOverTime, 2*n.cfg.Election))
 	defer cancel()

@@ -80,6 +80,22 @@ type ClusterStatus struct {
 	CommitIndex  uint64         `json:"commit_index"`
 	AppliedIndex uint64         `json:"applied_index"`
 	Members      []Member       `json:"members"`
+	Alarms       []Alarm        `json:"alarms"`
+}
+
+// Alarm is a fault of a member that an operator has to look at.
+type Alarm struct {
+	// Reason is the label of dapple_cluster_alarms, Member the Raft server id.
+	Reason string `json:"reason"`
+	Member string `json:"member"`
+	// Message says what is wrong and what to do.
+	Message string `json:"message"`
+	Since   string `json:"since"`
+}
+
+// NewAlarm returns an alarm that was raised at a time.
+func NewAlarm(reason, member, message string, since time.Time) Alarm {
+	return Alarm{Reason: reason, Member: member, Message: message, Since: since.UTC().Format(timeLayout)}
 }
 
 // ClusterLeader names the leader, where one is known.

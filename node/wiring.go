@@ -150,5 +150,9 @@ func (o operator) Status(ctx context.Context) httpapi.ClusterStatus {
 			status.Members[i].SetUnreachable(m.UnreachableSince)
 		}
 	}
+	status.Alarms = make([]httpapi.Alarm, len(s.Alarms))
+	for i, a := range s.Alarms {
+		status.Alarms[i] = httpapi.NewAlarm(a.Reason, a.Member, a.Message, a.Since)
+	}
 	return status
 }

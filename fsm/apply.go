@@ -68,6 +68,9 @@ func (m *Machine) applyEntry(entry *raft.Log) (any, error) {
 		return nil, err
 	}
 	if entry.Index <= m.state.applied.index {
+		if p := (position{entry.Index, entry.Term}); m.state.terms.contradicts(p) {
+			return nil, errDiverged(p.index, m.state.terms.term(p.index), p.term)
+		}
 		return ErrReplayed, nil
 	}
 	var answer any
@@ -85,7 +88,7 @@ func (m *Machine) applyEntry(entry *raft.Log) (any, error) {
 		}
 		m.state.members, m.state.membersChanged = members, true
 	}
-	m.state.applied = position{entry.Index, entry.Term}
+	m.state.move(position{entry.Index, entry.Term})
 	return answer, m.Err() // a read that Pebble itself found wrong must not be committed
 }
 
@@ -208,6 +211,9 @@ func (m *Machine) commit() error {
 	if st.membersChanged {
 		tx.Put(catalogue.LocalKey(localMembers), appendMembership(nil, st.members))
 	}
+	if st.termsChanged {
+		tx.Put(catalogue.LocalKey(localTerms), appendTimeline(nil, st.terms))
+	}
 	batch := s.db.NewBatchWithSize(tx.size() + tx.size()/4)
 	defer batch.Close()
 	keys, err := tx.writeTo(batch, m.noteWrite)
@@ -229,7 +235,7 @@ func (m *Machine) commit() error {
 	if tx.settled {
 		m.generations.begin()
 	}
-	st.membersChanged, st.feedChanged = false, false
+	st.membersChanged, st.feedChanged, st.termsChanged = false, false, false
 	m.stats.committed(keys)
 	tx.reset()
 	return errors.Join(m.reader.done(), m.reader.unflushed.turn(), m.shots.outdate(), m.committed(s))

@@ -92,6 +92,7 @@ type Machine struct {
 
 	applied   atomic.Uint64
 	level     atomic.Uint64 // a feature level that the state has reached
+	position  published
 	clusterID atomic.Pointer[[16]byte]
 	waiters   waiters
 	digests   *digests
@@ -193,6 +194,9 @@ func (m *Machine) adopt(s *store, st *state) {
 
 // publish tells readers and waiters what has been committed.
 func (m *Machine) publish() {
+	if at := m.state.applied; !m.position.advance(at) {
+		m.position.set(at, m.state.terms)
+	}
 	m.applied.Store(m.state.applied.index)
 	m.waiters.reach(m.state.applied.index)
 }

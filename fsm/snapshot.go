@@ -103,6 +103,10 @@ func (m *Machine) install(from *received) error {
 	if err := m.usable(); err != nil {
 		return err
 	}
+	if m.state.terms.contradicts(from.at) {
+		m.fail(errDiverged(from.at.index, m.state.terms.term(from.at.index), from.at.term))
+		return m.Err()
+	}
 	if have := m.state.applied; from.at.index <= have.index && from.at.term <= have.term {
 		return nil // sent again: the state has gone on from there
 	}
@@ -118,6 +122,11 @@ func (m *Machine) install(from *received) error {
 			m.fail(err)
 		}
 		return errors.Join(err, m.folder.remove(name))
+	}
+	if st.terms.contradicts(m.state.applied) {
+		have := m.state.applied
+		m.fail(errDiverged(have.index, have.term, st.terms.term(have.index)))
+		return errors.Join(m.Err(), s.close(), m.folder.remove(name))
 	}
 	if err := m.fits(st, from.at); err != nil {
 		return errors.Join(err, s.close(), m.folder.remove(name))
@@ -315,7 +324,8 @@ func (m *Machine) advance(at position, members membership) (changed bool, err er
 		return false, err
 	}
 	if m.state.applied.index < at.index {
-		m.state.applied, changed = at, true
+		m.state.move(at)
+		changed = true
 	}
 	if m.state.members.index <= at.index && !m.state.members.equal(members) {
 		m.state.members, m.state.membersChanged, changed = members, true, true

@@ -20,6 +20,7 @@ var errNewerSchema = errors.New("the catalogue is of a newer schema version")
 // state is what the machine keeps in memory of its store. It runs ahead of the store only between two commits.
 type state struct {
 	applied  position
+	terms    timeline
 	members  membership
 	revision uint64 // of the last event, or of the last command where that had none
 	feed     catalogue.Feed
@@ -28,7 +29,7 @@ type state struct {
 	// clusterID is nil before Genesis.
 	clusterID *[16]byte
 
-	membersChanged, feedChanged bool // since the last commit
+	membersChanged, feedChanged, termsChanged bool // since the last commit
 }
 
 // position is a place in the log.
@@ -78,6 +79,9 @@ func loadState(v catalogue.View) (*state, error) {
 	s := &state{}
 	var err error
 	if s.applied, s.members, err = readLocal(v.Get); err != nil {
+		return nil, err
+	}
+	if s.terms, s.termsChanged, err = loadTimeline(v, s.applied); err != nil {
 		return nil, err
 	}
 	if err = knownVersions(v); err != nil {

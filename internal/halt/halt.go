@@ -23,6 +23,13 @@ var (
 	ErrStoreDamaged = errors.New("the store of the state is damaged")
 	// ErrFolderIncomplete is returned if the parts of the data folder do not belong together: one was lost or replaced.
 	ErrFolderIncomplete = errors.New("the data folder is incomplete")
+	// ErrDiverged is returned if this node has applied log entries, or knows them to be committed, that the cluster has lost
+	// or replaced. Its folder may have the only copy of them.
+	ErrDiverged = errors.New("this node has entries that the cluster has lost")
+	// ErrRolledBack is returned if the data folder, or a part of it, is an older copy: another member remembers that this node had more.
+	ErrRolledBack = errors.New("the data folder is an older copy")
+	// ErrDuplicate is returned if another process runs as the same member, from a copy of this data folder.
+	ErrDuplicate = errors.New("another process runs as this member")
 )
 
 // Classify returns err with its cause in the chain, if the operating system's error tells it: a full disk, a permission.

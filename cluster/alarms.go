@@ -59,13 +59,6 @@ func (a *alarms) clear(reason, member string) bool {
 	return true
 }
 
-// keep ends the alarms of members that are not in the list.
-func (a *alarms) keep(members []string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.all = slices.DeleteFunc(a.all, func(x Alarm) bool { return !slices.Contains(members, x.Member) })
-}
-
 // list returns the alarms in order of members and reasons.
 func (a *alarms) list() []Alarm {
 	a.mu.Lock()

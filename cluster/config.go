@@ -29,6 +29,10 @@ type StateMachine interface {
 	AppliedIndex() uint64
 	// WaitApplied returns when AppliedIndex has reached index, or with the error of ctx or of the state machine.
 	WaitApplied(ctx context.Context, index uint64) error
+	// Position is AppliedIndex with the term of that entry.
+	Position() (index, term uint64)
+	// Contradicts reports whether another entry than that of the term was applied at an index; false where that is not known.
+	Contradicts(index, term uint64) bool
 	// ClusterID returns the cluster that Genesis named; false before Genesis.
 	ClusterID() ([16]byte, bool)
 	// Err returns why the state machine has stopped, nil while it works.

@@ -91,7 +91,10 @@ func (n *Node) startRaft() error {
 	if err := n.checkEntries(); err != nil {
 		return err
 	}
-	n.store.refuse = n.cfg.refuse
+	if err := n.checkMemory(); err != nil {
+		return err
+	}
+	n.store.refuse, n.store.guard = n.cfg.refuse, n.guardLog
 	id := raft.ServerID(n.serverID())
 	conf := n.cfg.raftConfig(id, newRaftLogger(n.cfg.Logger, n.raftLevel))
 	layer := n.transport.OpenRaft(string(id), n.cfg.ClusterAdvertise, n.lostConnection)
@@ -106,7 +109,7 @@ func (n *Node) startRaft() error {
 		_ = trans.Close()
 		return err
 	}
-	r, err := raft.NewRaft(conf, n.cfg.Machine, cache, n.store, n.cfg.Machine.Snapshots(), named{trans, n.progress, n.cfg.wrap})
+	r, err := raft.NewRaft(conf, installs{n.cfg.Machine, n, &n.store.inRow}, cache, n.store, n.cfg.Machine.Snapshots(), named{trans, n.progress, n.cfg.wrap})
 	if err != nil {
 		_ = trans.Close()
 		return fmt.Errorf("raft: %w", err)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -21,7 +22,9 @@ type logStore struct {
 	*raftboltdb.BoltStore
 	path    string
 	seconds prometheus.Observer
-	refuse  func() error // of tests: makes appends fail; else nil
+	refuse  func() error                 // of tests: makes appends fail; else nil
+	guard   func(low, last uint64) error // may refuse to drop the end of the log; nil before Raft runs
+	inRow   atomic.Int32                 // snapshots that were installed since the last append
 
 	mu      sync.Mutex
 	writing time.Time // start of the append in work; zero where there is none
@@ -67,6 +70,9 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 	s.writing = start
 	s.mu.Unlock()
 	err := s.BoltStore.StoreLogs(logs)
+	if err == nil {
+		s.inRow.Store(0)
+	}
 	s.mu.Lock()
 	s.writing = time.Time{}
 	for _, l := range logs {

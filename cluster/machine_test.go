@@ -21,6 +21,7 @@ type memMachine struct {
 	mu       sync.Mutex
 	changed  chan struct{}
 	applied  uint64
+	terms    map[uint64]uint64 // of the entries that were applied
 	cluster  *[16]byte
 	counters map[string]int
 	order    []string // payloads in the order of their effect
@@ -41,7 +42,7 @@ var _ StateMachine = (*memMachine)(nil)
 
 func newMemMachine() *memMachine {
 	return &memMachine{
-		changed: make(chan struct{}), counters: map[string]int{},
+		changed: make(chan struct{}), counters: map[string]int{}, terms: map[uint64]uint64{},
 		nodes: map[string]*command.RegisterSession{}, sessions: map[command.SessionID]*memSession{},
 	}
 }
@@ -60,7 +61,7 @@ func (m *memMachine) ApplyBatch(logs []*raft.Log) []any {
 	out := make([]any, len(logs))
 	for i, l := range logs {
 		out[i] = m.applyLog(l)
-		m.applied = l.Index
+		m.applied, m.terms[l.Index] = l.Index, l.Term
 	}
 	close(m.changed)
 	m.changed = make(chan struct{})
@@ -155,6 +156,19 @@ func (m *memMachine) AppliedIndex() uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.applied
+}
+
+func (m *memMachine) Position() (index, term uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.applied, m.terms[m.applied]
+}
+
+func (m *memMachine) Contradicts(index, term uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	own, known := m.terms[index]
+	return known && own != term
 }
 
 // until waits for a condition on the state; it is checked under the lock.

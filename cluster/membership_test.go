@@ -252,6 +252,7 @@ func TestJoinCrash(t *testing.T) {
 	f.stop("b")
 	// As it was between the node file and the first word of the leader.
 	require.NoError(t, os.Remove(filepath.Join(f.dirs["b"], raftStoreName)))
+	require.NoError(t, os.Remove(filepath.Join(f.dirs["b"], memoryName)))
 	m, err := loadMeta(f.dirs["b"])
 	require.NoError(t, err)
 	m.Started = false

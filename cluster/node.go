@@ -42,6 +42,7 @@ type Node struct {
 	reach     *reach
 	progress  *progress
 	alarms    alarms
+	memories  *memories
 	stopping  atomic.Bool               // Shutdown has begun
 	leaving   atomic.Bool               // and the others are told
 	raftSince atomic.Pointer[time.Time] // when Raft was started
@@ -109,6 +110,9 @@ func (n *Node) open() error {
 	if err != nil {
 		return err
 	}
+	if n.memories, err = loadMemories(n.cfg.DataDir); err != nil {
+		return err
+	}
 	return n.checkFolder()
 }
 
@@ -164,6 +168,7 @@ func (n *Node) live() {
 	n.tasks.Go(n.watchRaft)
 	n.tasks.Go(n.watchHealth)
 	n.tasks.Go(n.watchReach)
+	n.tasks.Go(n.keepMemory)
 	n.tasks.Go(n.watchHeartbeats)
 	n.tasks.Go(n.notifyStart)
 	n.tasks.Go(n.keepSession)

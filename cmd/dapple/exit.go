@@ -21,6 +21,9 @@ const (
 	exitLogDamaged   = 13 // raft.db is torn or corrupt
 	exitStoreDamaged = 14 // a file below state/ is missing or corrupt
 	exitIncomplete   = 15 // a part of the data folder is missing or belongs to another node
+	exitDiverged     = 16 // the node has entries that the cluster has lost
+	exitRolledBack   = 17 // the data folder is an older copy
+	exitDuplicate    = 18 // another process runs as this member
 )
 
 // exitRow maps a cause to its exit code and its way out.
@@ -34,6 +37,10 @@ type exitRow struct {
 const adviceRejoin = `If the other nodes of the cluster are ready, move DATA_DIR aside and start this node again: it rejoins with an empty folder.
 If no majority of nodes is ready, empty no folder: a copy on another node may be damaged too.`
 
+const adviceDiverged = `The cluster went on without entries that this node has, most likely because another node was started from an older copy of its folder.
+Nothing was changed in DATA_DIR: it may have the only copy of these entries. Keep it, and do not start it with the other nodes again.
+If the other nodes are ready, move DATA_DIR aside and start this node again: it rejoins with an empty folder. Then register again what is missing there.`
+
 // exitRows lists the causes for which a node refuses to start or stops. The first row whose cause is in the error's chain
 // applies, so put a cause before those that it may come with.
 var exitRows = [...]exitRow{
@@ -44,6 +51,9 @@ Do not empty the folder: if all nodes are full, the data are nowhere else.`},
 	{halt.ErrLogDamaged, exitLogDamaged, adviceRejoin},
 	{halt.ErrStoreDamaged, exitStoreDamaged, adviceRejoin},
 	{halt.ErrFolderIncomplete, exitIncomplete, adviceRejoin},
+	{halt.ErrDiverged, exitDiverged, adviceDiverged},
+	{halt.ErrRolledBack, exitRolledBack, `If you have the latest folder of this node, start it from that. ` + adviceRejoin},
+	{halt.ErrDuplicate, exitDuplicate, `Stop one of the two processes. If DATA_DIR is a copy, never start it: to add a node, start it with an empty folder and a name of its own.`},
 	{node.ErrMachineFailed, exitMachine, `Do not simply start it again. ` + adviceRejoin},
 }
 

@@ -1,0 +1,185 @@
+package cluster
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"dapple/internal/halt"
+)
+
+const (
+	memoryName    = "memory.json"
+	memoryVersion = 1
+	// memoryInterval is how often the file is written at most. What a crash makes a node forget is as old as that; a shorter time
+	// costs the disk a sync more often.
+	memoryInterval = 2 * time.Second
+)
+
+// memory is what a node keeps on disk beside its log, to notice that a log was put back or replaced.
+type memory struct {
+	Version int `json:"version"`
+	// Commit is the last entry that this node knew to be committed, with the term of that entry.
+	Commit mark `json:"commit"`
+	// Peers is how much each member, by server id, is known to have acknowledged.
+	Peers map[string]mark `json:"peers,omitempty"`
+}
+
+// memories keeps a memory, and its file.
+type memories struct {
+	path string
+
+	mu    sync.Mutex
+	now   memory
+	dirty bool
+}
+
+// loadMemories reads the file of a folder. A folder that an earlier version has written has none.
+func loadMemories(dir string) (*memories, error) {
+	m := &memories{path: filepath.Join(dir, memoryName), now: memory{Version: memoryVersion}}
+	b, err := os.ReadFile(m.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, err
+	default:
+		err = json.Unmarshal(b, &m.now)
+		if err == nil && m.now.Version != memoryVersion {
+			err = fmt.Errorf("version %d is not known", m.now.Version)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", halt.ErrFolderIncomplete, memoryName, err)
+		}
+	}
+	if m.now.Peers == nil {
+		m.now.Peers = map[string]mark{}
+	}
+	return m, nil
+}
+
+// commit returns the last entry that this node knew to be committed.
+func (m *memories) commit() mark {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.now.Commit
+}
+
+// committed takes down a later entry that is committed.
+func (m *memories) committed(c mark) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c.Index > m.now.Commit.Index {
+		m.now.Commit, m.dirty = c, true
+	}
+}
+
+// learn takes down what members have acknowledged, where that is news.
+func (m *memories) learn(marks map[string]mark) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, k := range marks {
+		if m.now.Peers[id].before(k) {
+			m.now.Peers[id], m.dirty = k, true
+		}
+	}
+}
+
+// forget drops who is no member any more.
+func (m *memories) forget(members []string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id := range m.now.Peers {
+		if !slices.Contains(members, id) {
+			delete(m.now.Peers, id)
+			m.dirty = true
+		}
+	}
+}
+
+// save writes the file where there is news. It is synced before it takes the place of the old one, so that either is whole.
+func (m *memories) save() error {
+	m.mu.Lock()
+	if !m.dirty {
+		m.mu.Unlock()
+		return nil
+	}
+	b, err := json.Marshal(m.now)
+	m.dirty = false
+	m.mu.Unlock()
+	if err == nil {
+		err = writeSynced(m.path+".new", append(b, '\n'))
+	}
+	if err == nil {
+		err = os.Rename(m.path+".new", m.path)
+	}
+	if err != nil {
+		m.mu.Lock()
+		m.dirty = true
+		m.mu.Unlock()
+	}
+	return err
+}
+
+// keepMemory writes down what is committed and who has what, until the node ends.
+func (n *Node) keepMemory() {
+	warned := false
+	for running := true; running; {
+		running = n.sleep(memoryInterval, nil)
+		n.remember()
+		err := n.memories.save()
+		if err != nil && !warned {
+			n.log.Warn("what is committed could not be written down", "file", memoryName, "error", err)
+		}
+		warned = err != nil
+	}
+}
+
+// remember takes down the last committed entry and, as leader, what the members have acknowledged.
+func (n *Node) remember() {
+	r := n.consensus.Load().raft
+	if index := r.CommitIndex(); index > 0 {
+		if term, ok := n.termAt(index); ok {
+			n.memories.committed(mark{term, index})
+		}
+	}
+	if n.IsLeader() {
+		n.memories.learn(n.acknowledged())
+	}
+	if servers := n.servers(); len(servers) > 0 {
+		n.memories.forget(serverIDs(servers))
+	}
+}
+
+// acknowledged returns, of this leader, what all members are known to have on their disks, itself among them.
+func (n *Node) acknowledged() map[string]mark {
+	r := n.consensus.Load().raft
+	all := n.progress.marks()
+	all[n.serverID()] = mark{r.CurrentTerm(), r.LastIndex()}
+	return all
+}
+
+// termAt returns the term of an entry that is in the log or was the last to be applied.
+func (n *Node) termAt(index uint64) (term uint64, ok bool) {
+	var l raft.Log
+	if err := n.store.GetLog(index, &l); err == nil {
+		return l.Term, true
+	}
+	at, term := n.cfg.Machine.Position()
+	return term, at == index
+}
+
+func serverIDs(servers []raft.Server) []string {
+	all := make([]string, len(servers))
+	for i, s := range servers {
+		all[i] = string(s.ID)
+	}
+	return all
+}

@@ -88,15 +88,53 @@ func (s *Server) revokeToken(c *gin.Context) {
 		s.fail(c, err)
 		return
 	}
-	held, err := s.tokens.claimsOf(c, text)
+	revoke, err := s.revocationOf(c, text)
 	if err != nil {
-		s.fail(c, catalogue.Errorf(command.CodeInvalidValue, "'token' is no valid token of this cluster"))
+		s.fail(c, err)
 		return
 	}
-	revoke := &command.RevokeToken{TokenId: held.ID, Account: held.Subject, Expires: held.ExpiresAt.UnixMicro()}
 	if _, ok := s.propose(c, command.TypeRevokeToken, revoke); ok {
 		s.empty(c)
 	}
+}
+
+// revocationOf returns what makes a token void, one of this cluster or one of an issuer that is trusted.
+func (s *Server) revocationOf(c *gin.Context, text string) (*command.RevokeToken, error) {
+	if issuer := foreignIssuer(text); issuer != "" {
+		return s.oidcRevocation(c, issuer, text)
+	}
+	held, err := s.tokens.claimsOf(c, text)
+	if err != nil {
+		return nil, catalogue.Errorf(command.CodeInvalidValue, "'token' is no valid token of this cluster")
+	}
+	return &command.RevokeToken{TokenId: held.ID, Account: held.Subject, Expires: held.ExpiresAt.UnixMicro()}, nil
+}
+
+// oidcRevocation returns what makes a token of another issuer void, for all accounts. Each of its accounts may ask for it.
+func (s *Server) oidcRevocation(c *gin.Context, issuedBy, text string) (*command.RevokeToken, error) {
+	token, err := s.verifyOIDC(c.Request.Context(), issuedBy, text)
+	if codeOf(err) == command.CodeCannotAuthenticate {
+		return nil, catalogue.Errorf(command.CodeInvalidValue, "'token' is no valid token: %v", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.reader.View()
+	if err != nil {
+		return nil, err
+	}
+	defer v.Close()
+	grants, err := catalogue.Grants(v, catalogue.IdentityOIDC, oidcIdentity(token))
+	if err != nil {
+		return nil, err
+	}
+	revoke := &command.RevokeToken{TokenId: oidcTokenID(text), Expires: token.Expiry.UnixMicro()}
+	for i, g := range grants {
+		if i == 0 || g.Account == issuer(c) {
+			revoke.Account = g.Account
+		}
+	}
+	return revoke, nil
 }
 
 // endOfTime asks for what is before the command itself: the state machine takes its own log time where that is earlier.

@@ -96,6 +96,7 @@ func TestLogin(t *testing.T) {
 	// Nobody named an account: it is the identity's first.
 	got = ts.do("GET", "/auth/userpass", "", credentials("", "ddmlab", "secret")).want(t, 200, "")
 	require.Equal(t, "root", got.Header().Get(headerAccount))
+	require.EqualValues(t, 2, counterValue(t, ts.registry, "dapple_http_logins_total", "outcome", "ok"))
 	require.Zero(t, ts.store.open.Load())
 	require.NotContains(t, ts.logs.String(), "secret")
 	require.NotContains(t, ts.logs.String(), got.Header().Get(headerToken))

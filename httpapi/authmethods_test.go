@@ -19,6 +19,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -346,6 +347,43 @@ func TestOIDCTokens(t *testing.T) {
 		ts.do("GET", "/accounts/whoami", "", bearing(issue(jwt.MapClaims{"iss": "http://127.0.0.1:1"}, key))).want(t, 503, "ResourceTemporaryUnavailable")
 	}
 	require.NotContains(t, ts.logs.String(), good)
+}
+
+// A token of another issuer is void once it was revoked, alone or with all of its account, and one that claims to be issued in the
+// future, and so would be newer than a revocation, is refused.
+func TestOIDCTokensAreRevoked(t *testing.T) {
+	url, issue, key := oidcServer(t)
+	ts := newAuthServer(t, func(c *Config) { c.OIDC = map[string]string{url: "rucio"} })
+	ts.command(command.TypeAddAccount, &command.AddAccount{Name: "ann", Type: "USER"})
+	ts.command(command.TypeAddIdentity, &command.AddIdentity{Account: "joe", Type: "OIDC", Identity: "SUB=u1, ISS=" + url})
+	ts.command(command.TypeAddIdentity, &command.AddIdentity{Account: "ann", Type: "OIDC", Identity: "SUB=u2, ISS=" + url})
+	later := func(d time.Duration) jwt.MapClaims { return jwt.MapClaims{"iat": time.Now().Add(d).Unix()} }
+	whoami := func(token string, status int) {
+		t.Helper()
+		require.Equal(t, status, ts.do("GET", "/accounts/whoami", "", bearing(token)).Code)
+	}
+	whoami(issue(later(5*time.Second), key), 200)
+	whoami(issue(later(2*time.Minute), key), 401)
+	whoami(issue(jwt.MapClaims{"nbf": time.Now().Add(2 * time.Minute).Unix()}, key), 401)
+	whoami(issue(jwt.MapClaims{"iat": nil}, key), 401)
+
+	one, two := issue(jwt.MapClaims{"jti": "1"}, key), issue(jwt.MapClaims{"jti": "2"}, key)
+	anns := issue(jwt.MapClaims{"sub": "u2"}, key)
+	ts.do("POST", "/auth/revoke", `{"token":"`+one+`"}`, bearing(anns)).want(t, 401, "AccessDenied")
+	whoami(one, 200)
+	ts.do("POST", "/auth/revoke", `{"token":"`+one+`"}`, bearing(two)).want(t, 200, "")
+	whoami(one, 401)
+	whoami(two, 200)
+	whoami(one[:strings.LastIndexByte(one, '.')]+two[strings.LastIndexByte(two, '.'):], 401)
+	ts.do("POST", "/auth/revoke", `{"token":"`+two[:len(two)-9]+`"}`, bearing(two)).want(t, 400, "ValueError")
+
+	ts.store.time = time.Now().UnixMicro()
+	ahead := issue(later(20*time.Second), key)
+	whoami(ahead, 200)
+	ts.do("POST", "/auth/revoke", `{"account":"joe"}`, bearing(two)).want(t, 200, "")
+	whoami(two, 401)
+	whoami(ahead, 401)
+	whoami(anns, 200)
 }
 
 func TestWrongPasswordsAreSlowedDown(t *testing.T) {

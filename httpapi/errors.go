@@ -208,7 +208,10 @@ func (s *Server) fail(c *gin.Context, err error) {
 		s.log.Error("request failed", "method", c.Request.Method, "route", routeOf(c), "error", message)
 		message = "internal error; the node's log has more"
 	case row.code == command.CodeUnknownOutcome:
-		message = unknownOutcome(c, message)
+		message = unknownOutcome(c, withoutAddresses(message))
+	case row.status == http.StatusServiceUnavailable:
+		s.log.Debug("request refused", "method", c.Request.Method, "route", routeOf(c), "error", message)
+		message = withoutAddresses(message)
 	}
 	if over := (*limitError)(nil); errors.As(err, &over) {
 		s.metrics.refusals.WithLabelValues(string(over.limit)).Inc()

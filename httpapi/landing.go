@@ -55,8 +55,7 @@ func (s *Server) showLanding(c *gin.Context) {
 		s.write(c, http.StatusOK, typeJSON, s.landing.json)
 		return
 	}
-	c.Header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	s.write(c, http.StatusOK, typeHTML, s.landing.html)
+	s.page(c, s.landing.html)
 }
 
 var landingTemplate = htmltemplate.Must(htmltemplate.New("landing").Parse(`<!DOCTYPE html>

@@ -42,7 +42,7 @@ func (s *Server) answerLogin(c *gin.Context, method string, login func() (*grant
 	grant, err := login()
 	outcome := "failed"
 	switch code := codeOf(err); {
-	case code == command.CodeOK:
+	case err == nil:
 		outcome = "ok"
 	case isUndecided(err):
 		outcome = "undecided"

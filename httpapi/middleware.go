@@ -59,6 +59,7 @@ func (s *Server) dispatch(c *gin.Context) {
 	// gin calls this for a path that it does not know and has set 404.
 	c.Status(http.StatusOK)
 	c.Header(headerNode, s.node)
+	s.secure(c.Writer.Header())
 	s.tellState(c)
 	found, params, allow := s.resolver.resolve(c.Request.Method, c.Request.URL.EscapedPath())
 	c.Params = params

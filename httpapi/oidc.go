@@ -2,9 +2,12 @@ package httpapi
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,8 +82,12 @@ func refused(format string, args ...any) error {
 	return catalogue.Errorf(command.CodeCannotAuthenticate, "Cannot authenticate: "+format, args...)
 }
 
-// authenticateOIDC finds out who makes a request with the token of an issuer that the operator trusts.
-func (s *Server) authenticateOIDC(c *gin.Context, issuer, text string) (*principal, error) {
+// clockLeeway is how far the clock of an issuer may be ahead of this node's. A token counts as issued so much earlier where the tokens
+// of an account were revoked: none that existed then may outlive it.
+const clockLeeway = 30 * time.Second
+
+// verifyOIDC checks a token against the keys of an issuer that the operator trusts, and its times.
+func (s *Server) verifyOIDC(ctx context.Context, issuer, text string) (*oidc.IDToken, error) {
 	trusted := s.issuers[issuer]
 	if trusted == nil {
 		return nil, refused("the issuer of the token, %.256s, is not trusted here", issuer)
@@ -90,7 +97,7 @@ func (s *Server) authenticateOIDC(c *gin.Context, issuer, text string) (*princip
 		s.log.Warn("an OIDC issuer does not answer", "issuer", issuer, "error", err)
 		return nil, catalogue.Errorf(command.CodeOverloaded, "the issuer of the token, %.256s, does not answer; try again later", issuer)
 	}
-	token, err := verifier.Verify(c.Request.Context(), text)
+	token, err := verifier.Verify(ctx, text)
 	var expired *oidc.TokenExpiredError
 	switch {
 	case errors.As(err, &expired):
@@ -98,12 +105,51 @@ func (s *Server) authenticateOIDC(c *gin.Context, issuer, text string) (*princip
 	case err != nil:
 		return nil, refused("%.512s", err.Error())
 	}
+	var times struct {
+		NotBefore *jwt.NumericDate `json:"nbf"`
+	}
+	latest := s.tokens.now().Add(clockLeeway)
+	switch err := token.Claims(&times); {
+	case err != nil:
+		return nil, refused("the token has no valid 'nbf'")
+	case token.IssuedAt.Unix() <= 0:
+		return nil, refused("the token does not say when it was issued ('iat')")
+	case token.IssuedAt.After(latest), times.NotBefore != nil && times.NotBefore.After(latest):
+		return nil, refused("the token is not valid yet")
+	}
+	return token, nil
+}
+
+// oidcTokenID names a token of another issuer where it is revoked: by what is signed, for the signature itself has other spellings.
+func oidcTokenID(text string) string {
+	signed := text[:max(0, strings.LastIndexByte(text, '.'))]
+	digest := sha256.Sum256([]byte(signed))
+	return "oidc/" + base64.RawURLEncoding.EncodeToString(digest[:])
+}
+
+// oidcIdentity is the name of the identity that a token is of.
+func oidcIdentity(token *oidc.IDToken) string {
+	return fmt.Sprintf("SUB=%s, ISS=%s", token.Subject, token.Issuer)
+}
+
+// authenticateOIDC finds out who makes a request with the token of an issuer that the operator trusts.
+func (s *Server) authenticateOIDC(c *gin.Context, issuer, text string) (*principal, error) {
+	token, err := s.verifyOIDC(c.Request.Context(), issuer, text)
+	if err != nil {
+		return nil, err
+	}
 	v, err := s.reader.View()
 	if err != nil {
 		return nil, err
 	}
 	defer v.Close()
-	name := fmt.Sprintf("SUB=%s, ISS=%s", token.Subject, token.Issuer)
+	switch revoked, err := catalogue.TokenRevoked(v, oidcTokenID(text)); {
+	case err != nil:
+		return nil, err
+	case revoked:
+		return nil, refused("the token was revoked")
+	}
+	name := oidcIdentity(token)
 	identity, err := catalogue.GetIdentity(v, catalogue.IdentityOIDC, name)
 	if codeOf(err) == command.CodeIdentityNotFound {
 		return nil, refused("no account has the identity %.512s", name)
@@ -113,7 +159,7 @@ func (s *Server) authenticateOIDC(c *gin.Context, issuer, text string) (*princip
 	}
 	stands := func(account string) (bool, error) {
 		from, err := catalogue.TokensValidFrom(v, account)
-		return token.IssuedAt.UnixMicro() >= from, err
+		return from == 0 || token.IssuedAt.Add(-clockLeeway).UnixMicro() >= from, err
 	}
 	// A token that was revoked for an account must not learn of that account.
 	account, err := chooseAccount(v, identity, c.GetHeader("X-Rucio-Account"), stands)

@@ -48,8 +48,7 @@ func (s *Server) showAPIDocument(c *gin.Context) {
 
 // showAPIPage shows the description to people: one page without scripts.
 func (s *Server) showAPIPage(c *gin.Context) {
-	c.Header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	s.write(c, http.StatusOK, typeHTML, s.document.page)
+	s.page(c, s.document.page)
 }
 
 // apiOperation is what the page shows of one operation.

@@ -47,7 +47,7 @@ func (s *Server) ready(c *gin.Context) {
 	defer cancel()
 	missing, err := s.cluster.Ready(ctx)
 	if err != nil {
-		s.fail(c, catalogue.Errorf(command.CodeNotReady, "not ready: %v", err))
+		s.fail(c, catalogue.Errorf(command.CodeNotReady, "not ready: %s", withoutAddresses(err.Error())))
 		return
 	}
 	text := []byte("ready\n")

@@ -41,6 +41,16 @@ type StateMachine interface {
 	Registered() ([]*command.RegisterSession, error)
 }
 
+// Digests is what the package needs to compare the states of members. Its methods may be called at any time and concurrently.
+type Digests interface {
+	// LatestDigest returns the last digest that was made and the index of its entry; 0 for none.
+	LatestDigest() (index uint64, digest string)
+	// DigestAt returns the digest at an index, as long as it is kept.
+	DigestAt(index uint64) (digest string, found bool)
+	// Disown stops the state machine for good, because its state is not that of the cluster: it applies nothing more.
+	Disown(err error)
+}
+
 // Config says what a node is and how it works. Zero limits and times mean the defaults given.
 type Config struct {
 	// NodeID is the stable name of the node: 1 to 63 letters, digits, dots, underscores and hyphens.
@@ -72,6 +82,8 @@ type Config struct {
 	// Check returns why an entry with the command would stop the state machine of a member, nil where it would not. The leader
 	// asks before it appends a command, concurrently. A nil function lets all pass.
 	Check func(*command.Command) *Error
+	// Digests has the digests of the state, which members compare; nil compares none.
+	Digests Digests
 	// TLS makes connections between nodes mutual TLS.
 	TLS *transport.TLSFiles
 	// Insecure allows a port that other hosts reach without TLS.

@@ -102,6 +102,7 @@ func (n *Node) applyUntil(epoch context.Context, c command.Command) bool {
 // pollMembers asks every other member how far it is, and returns the learners that have caught up, or not yet.
 func (n *Node) pollMembers(epoch context.Context) (learners []raft.Server) {
 	commit := n.consensus.Load().raft.CommitIndex()
+	question := n.digests.question(n)
 	var asking sync.WaitGroup
 	for _, s := range n.servers() {
 		if string(s.ID) == n.serverID() {
@@ -111,12 +112,14 @@ func (n *Node) pollMembers(epoch context.Context) (learners []raft.Server) {
 			learners = append(learners, s)
 		}
 		asking.Go(func() {
-			a, ok := n.callPoll(epoch, s, askTime)
+			a, ok := n.callPoll(epoch, s, question, askTime)
+			n.digests.heard(string(s.ID), question.Digest, a.Digest)
 			n.heard(string(s.ID), a, ok, commit)
 			n.warnMissing(s)
 		})
 	}
 	asking.Wait()
+	n.compareDigests()
 	return learners
 }
 

@@ -49,6 +49,7 @@ type Node struct {
 	leadSince atomic.Pointer[time.Time] // when this node last began to lead
 	sawLeader atomic.Bool               // a leader has been known since the start
 
+	digests     comparison
 	unfitLogged atomic.Int64 // second in which a refusal of the gate was last logged
 
 	membership sync.Mutex // one change of the membership at a time

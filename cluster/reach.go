@@ -185,7 +185,7 @@ func (n *Node) probe() (leaderAnswers bool) {
 	for _, s := range n.servers() {
 		if id := string(s.ID); id != n.serverID() {
 			asking.Go(func() {
-				if _, ok := n.callPoll(n.ctx, s, probeTime); ok && id == leader {
+				if _, ok := n.callPoll(n.ctx, s, nil, probeTime); ok && id == leader {
 					answers.Store(true)
 				}
 			})
@@ -195,12 +195,12 @@ func (n *Node) probe() (leaderAnswers bool) {
 	return answers.Load()
 }
 
-// callPoll asks a member how far it is, and takes down whether it answers.
-func (n *Node) callPoll(ctx context.Context, s raft.Server, limit time.Duration) (a pollMessage, ok bool) {
+// callPoll asks a member how far it is, and takes down whether it answers. q is a pollQuestion, or nil.
+func (n *Node) callPoll(ctx context.Context, s raft.Server, q any, limit time.Duration) (a pollMessage, ok bool) {
 	start := time.Now()
 	call, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	code, err := n.askLong(call, string(s.Address), methodPoll, nil, &a)
+	code, err := n.askLong(call, string(s.Address), methodPoll, q, &a)
 	ok = err == nil && code == command.CodeOK && a.ServerID == string(s.ID)
 	if ok || ctx.Err() == nil { // a call that the end of its cause cut off says nothing
 		n.reach.note(string(s.ID), ok, a.Applied, start)

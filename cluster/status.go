@@ -249,11 +249,13 @@ func (n *Node) handleCommit(context.Context, []byte) (command.Code, []byte) {
 	return answer(n.committed())
 }
 
-func (n *Node) handlePoll(context.Context, []byte) (command.Code, []byte) {
+func (n *Node) handlePoll(_ context.Context, body []byte) (command.Code, []byte) {
 	if n.consensus.Load() == nil || n.leaving.Load() {
 		return command.CodeNotReady, nil
 	}
-	return answer(pollMessage{ServerID: n.serverID(), Applied: n.cfg.Machine.AppliedIndex(), Features: n.cfg.Features})
+	return answer(pollMessage{
+		ServerID: n.serverID(), Applied: n.cfg.Machine.AppliedIndex(), Features: n.cfg.Features, Digest: n.answerDigest(body),
+	})
 }
 
 func (n *Node) handleStatus(context.Context, []byte) (command.Code, []byte) {

@@ -156,11 +156,21 @@ type joinAnswer struct {
 	Refused string `json:"refused,omitempty"`
 }
 
+// pollQuestion is the body of the leader's polls; those of earlier versions, and of nodes without a leader, have none.
+type pollQuestion struct {
+	// Digest is the index at which the member is asked for the digest of its state, 0 for none.
+	Digest uint64 `json:"digest,omitempty"`
+	// Agreed is the digest at that index on which a majority of voters agrees; empty as long as that is not known.
+	Agreed string `json:"agreed,omitempty"`
+}
+
 type pollMessage struct {
 	ServerID string `json:"server_id"`
 	Applied  uint64 `json:"applied"`
 	// Features is the newest feature level that the member knows; members of earlier versions do not tell it.
 	Features uint64 `json:"features,omitempty"`
+	// Digest is that of the member's state at the index that was asked for, empty as long as it has none.
+	Digest string `json:"digest,omitempty"`
 }
 
 // noticeMessage has an empty object for an answer.

@@ -261,7 +261,7 @@ func (m *Machine) committed(s *store) error {
 	}
 	if m.digestDue {
 		m.digestDue = false
-		m.digests.start(m.state.applied.index, s)
+		m.digests.start(m.state.applied.index, s, m.digestGently)
 	}
 	m.publish()
 	return nil

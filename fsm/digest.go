@@ -8,6 +8,7 @@ import (
 	"hash"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -17,8 +18,39 @@ import (
 // keptDigests is how many digests are kept, and how many may be in the making.
 const keptDigests = 16
 
+// A digest that nobody waits for rests digestRest after each digestWork, so that it takes a tenth of a processor.
+const (
+	digestWork = 10 * time.Millisecond
+	digestRest = 9 * digestWork
+	// digestKeys is how many keys are read between two looks at the clock.
+	digestKeys = 256
+)
+
 // Digest hashes every key and value of a view that is the same on all nodes. It ends early with the context's error.
 func Digest(ctx context.Context, v catalogue.View) (string, error) {
+	return digestOf(v, func() error { return ctx.Err() })
+}
+
+// gentleDigest is Digest with rests.
+func gentleDigest(ctx context.Context, v catalogue.View) (string, error) {
+	keys, since := 0, time.Now()
+	return digestOf(v, func() error {
+		if keys++; keys%digestKeys != 0 || time.Since(since) < digestWork {
+			return ctx.Err()
+		}
+		rest := time.NewTimer(digestRest)
+		defer rest.Stop()
+		select {
+		case <-rest.C:
+		case <-ctx.Done():
+		}
+		since = time.Now()
+		return ctx.Err()
+	})
+}
+
+// digestOf calls next after each key; its error ends the digest.
+func digestOf(v catalogue.View, next func() error) (string, error) {
 	h := sha256.New()
 	low, high := catalogue.SharedRange()
 	var lengths []byte
@@ -26,7 +58,7 @@ func Digest(ctx context.Context, v catalogue.View) (string, error) {
 		lengths = binary.AppendUvarint(lengths[:0], uint64(len(key)))
 		lengths = binary.AppendUvarint(lengths, uint64(len(value)))
 		hashAll(h, lengths, key, value)
-		return true, ctx.Err()
+		return true, next()
 	})
 	if err != nil {
 		return "", err
@@ -67,8 +99,8 @@ func newDigests(log *slog.Logger) *digests {
 	}
 }
 
-// start digests the store as it stands at index. The caller holds the store and lets nothing be written meanwhile.
-func (d *digests) start(index uint64, s *store) {
+// start digests the store as it stands at index, gently where nobody waits for it. The caller holds the store and lets nothing be written meanwhile.
+func (d *digests) start(index uint64, s *store, gently bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.running) >= keptDigests || d.ctx.Err() != nil {
@@ -80,12 +112,12 @@ func (d *digests) start(index uint64, s *store) {
 	snapshot := s.db.NewSnapshot()
 	d.tasks.Go(func() {
 		defer s.release()
-		d.run(index, snapshot)
+		d.run(index, snapshot, gently)
 	})
 }
 
-func (d *digests) run(index uint64, snapshot *pebble.Snapshot) {
-	digest, err := d.make(snapshot)
+func (d *digests) run(index uint64, snapshot *pebble.Snapshot, gently bool) {
+	digest, err := d.make(snapshot, gently)
 	if closing := snapshot.Close(); err == nil {
 		err = closing
 	}
@@ -104,10 +136,13 @@ func (d *digests) run(index uint64, snapshot *pebble.Snapshot) {
 }
 
 // make waits for its turn: a digest reads the whole store.
-func (d *digests) make(snapshot *pebble.Snapshot) (string, error) {
+func (d *digests) make(snapshot *pebble.Snapshot, gently bool) (string, error) {
 	select {
 	case d.turn <- struct{}{}:
 		defer func() { <-d.turn }()
+		if gently {
+			return gentleDigest(d.ctx, &dbReader{db: snapshot})
+		}
 		return Digest(d.ctx, &dbReader{db: snapshot})
 	case <-d.ctx.Done():
 		return "", d.ctx.Err()
@@ -127,6 +162,16 @@ func (d *digests) find(index uint64) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// latest returns the last digest that was made.
+func (d *digests) latest() digestAt {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.done) == 0 {
+		return digestAt{}
+	}
+	return d.done[len(d.done)-1]
 }
 
 // wait returns the digest of an index that has been applied.

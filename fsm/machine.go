@@ -85,6 +85,8 @@ type Machine struct {
 	shots shots
 	// digestDue is set by a Digest command until its entry is committed.
 	digestDue bool
+	// digestGently tells that nobody waits for that digest.
+	digestGently bool
 	// onceFrom is the log time before which no answer is kept any more: where looking for expired ones begins.
 	onceFrom int64
 	// trimDue is set by a TrimChanges command until its entry is committed.
@@ -281,6 +283,15 @@ func (m *Machine) Members() ([]Member, error) {
 
 // DigestAt returns the digest of the state at the index of a Digest command, in hexadecimal, as long as it is kept.
 func (m *Machine) DigestAt(index uint64) (digest string, found bool) { return m.digests.at(index) }
+
+// LatestDigest returns the last digest that was made and the index of its Digest command; 0 for none.
+func (m *Machine) LatestDigest() (index uint64, digest string) {
+	last := m.digests.latest()
+	return last.index, last.digest
+}
+
+// Disown latches the machine failed because its state is not that of the other nodes.
+func (m *Machine) Disown(err error) { m.fail(err) }
 
 // WaitDigest waits until the Digest command at index has been applied and digested. It returns ErrNoDigest where that
 // index carries no such command or its digest is no longer kept.

@@ -72,6 +72,9 @@ type Config struct {
 	// ExpiryInterval is how often the leader looks for temporary unavailability and for lifetimes of DIDs that have ended; 0 is 10 seconds.
 	ExpiryInterval time.Duration
 
+	// DigestInterval is how often the members compare their states; 0 is 6 hours.
+	DigestInterval time.Duration
+
 	// ChangesMaxAge and ChangesMaxBytes bound what is kept of the change feed; 0 is 168 hours and 256 MiB. ChangesTrimInterval is
 	// how often the leader looks for what is more than that; 0 is a minute. All nodes should have the same.
 	ChangesMaxAge       time.Duration
@@ -125,6 +128,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.DrainTime = orDefault(c.DrainTime, 5*time.Second)
 	c.ExpiryInterval = orDefault(c.ExpiryInterval, 10*time.Second)
 	c.ChangesMaxAge, c.ChangesMaxBytes = cmp.Or(c.ChangesMaxAge, 7*24*time.Hour), cmp.Or(c.ChangesMaxBytes, 256<<20)
+	c.DigestInterval = orDefault(c.DigestInterval, 6*time.Hour)
 	c.ChangesTrimInterval = orDefault(c.ChangesTrimInterval, time.Minute)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

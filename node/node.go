@@ -94,6 +94,7 @@ func (n *Node) open(ctx context.Context, cfg Config) (err error) {
 	n.watch.Go(func() { n.watchCluster(watchCtx) })
 	n.watch.Go(func() { n.expire(watchCtx, cfg.ExpiryInterval) })
 	n.watch.Go(func() { n.endDIDs(watchCtx, cfg.ExpiryInterval) })
+	n.watch.Go(func() { n.digestStates(watchCtx, cfg.DigestInterval) })
 	n.watch.Go(func() { n.raiseFeatures(watchCtx, featureInterval) })
 	n.watch.Go(func() { n.compareNameSchema(watchCtx, cfg.NameSchema) })
 	keep := retention{cfg.ChangesMaxAge, uint64(cfg.ChangesMaxBytes)}
@@ -107,7 +108,7 @@ func (n *Node) clusterConfig(cfg Config) cluster.Config {
 		NodeID:   cfg.NodeID, DataDir: cfg.DataDir, Version: cfg.Version, Features: *cfg.FeatureLevel,
 		ClusterAddr: cfg.ClusterAddr, Listener: cfg.ClusterListener, ClusterAdvertise: cfg.ClusterAdvertise, HTTPAdvertise: cfg.HTTPAdvertise,
 		Join: cfg.Join, BootstrapExpect: cfg.BootstrapExpect,
-		Genesis: genesis(cfg), Machine: machine{n.machine}, Check: machine{n.machine}.Check, Logger: cfg.Logger, Hook: cfg.Hook,
+		Genesis: genesis(cfg), Machine: machine{n.machine}, Check: machine{n.machine}.Check, Digests: n.machine, Logger: cfg.Logger, Hook: cfg.Hook,
 		Heartbeat: cfg.HeartbeatTimeout, Election: cfg.ElectionTimeout, Lease: cfg.LeaseTimeout,
 		LogBytes: cfg.LogBytes, SnapshotInterval: cfg.SnapshotInterval,
 	}

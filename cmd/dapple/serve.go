@@ -76,6 +76,7 @@ type tuning struct {
 	LeaseTimeout        time.Duration `help:"A leader that hears nothing of a majority for so long steps down. 0 is the built-in default."`
 	LogBytes            int           `help:"Size of Raft's log at which it is cut, about. 0 is the built-in default, 64 MiB."`
 	ExpiryInterval      time.Duration `default:"10s" help:"How often the leader looks for temporary unavailability that has ended."`
+	DigestInterval      time.Duration `default:"6h" help:"How often the members compare digests of their states."`
 	ChangesMaxAge       time.Duration `default:"168h" help:"How long changes are kept for GET /changes. Set it alike on all nodes: the leader's counts."`
 	ChangesMaxBytes     int64         `default:"268435456" help:"How many bytes of changes are kept. Set it alike on all nodes."`
 	ChangesTrimInterval time.Duration `default:"1m" help:"How often the leader looks for changes that are no longer to be kept."`
@@ -136,6 +137,7 @@ func (t *tuning) apply(cfg *node.Config) {
 	cfg.MaxItems, cfg.MaxConnections = t.MaxItems, t.MaxConnections
 	cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaseTimeout = t.HeartbeatTimeout, t.ElectionTimeout, t.LeaseTimeout
 	cfg.ExpiryInterval, cfg.IdempotencyWindow = t.ExpiryInterval, t.IdempotencyWindow
+	cfg.DigestInterval = t.DigestInterval
 	cfg.LogBytes, cfg.SnapshotInterval = t.LogBytes, t.SnapshotInterval
 	cfg.ChangesMaxAge, cfg.ChangesMaxBytes, cfg.ChangesTrimInterval = t.ChangesMaxAge, t.ChangesMaxBytes, t.ChangesTrimInterval
 	cfg.ChangesReaders, cfg.ChangesHeartbeat = t.ChangesReaders, t.ChangesHeartbeat

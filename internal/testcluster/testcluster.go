@@ -85,6 +85,9 @@ func (c *Cluster) StartNode(i int) {
 // Configure changes the configuration that a stopped node starts with.
 func (c *Cluster) Configure(i int, change func(*node.Config)) { change(&c.configs[i]) }
 
+// Node returns a node, nil if it is stopped.
+func (c *Cluster) Node(i int) *node.Node { return c.nodes[i] }
+
 // StopNode stops a node; its folder stays.
 func (c *Cluster) StopNode(i int) {
 	c.t.Helper()

@@ -14,7 +14,7 @@ const (
 )
 
 // alarmReasons are all of them, for the metric.
-var alarmReasons = []string{AlarmReplication}
+var alarmReasons = []string{AlarmState, AlarmReplication}
 
 // Alarm is a fault of a member that an operator has to look at.
 type Alarm struct {

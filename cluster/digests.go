@@ -11,6 +11,9 @@ import (
 	"dapple/internal/halt"
 )
 
+// AlarmState is a member whose state differs from that of a majority of the voters, or all members where none agrees.
+const AlarmState = "state_differs"
+
 // comparison is what a leader knows of the digests of its members' states at one index. The zero value is ready.
 type comparison struct {
 	mu     sync.Mutex
@@ -43,12 +46,6 @@ func (c *comparison) heard(member string, index uint64, digest string) {
 	if index == c.index && digest != "" {
 		c.others[member] = digest
 	}
-}
-
-func (c *comparison) mismatches() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.differ)
 }
 
 func (c *comparison) agreedIndex() uint64 {
@@ -108,13 +105,20 @@ func (n *Node) compareDigests() {
 	if n.cfg.Digests == nil {
 		return
 	}
-	agreed, differ, news := n.digests.settle(n.serverID(), n.servers())
-	if news && len(differ) > 0 {
-		why := "a member's state differs from that of the majority; it is told to stop"
+	servers := n.servers()
+	agreed, differ, news := n.digests.settle(n.serverID(), servers)
+	if news {
+		why := "its state differs from that of the majority, so it is told to stop: let it rejoin with an empty folder"
 		if agreed == "" {
-			why = "the states of the members differ, and no majority agrees: stop writing and compare the members' digests"
+			why = "the states of the members differ and no majority agrees: stop writing and compare the members' digests"
 		}
-		n.log.Error(why, "members", differ)
+		for _, s := range servers {
+			if id := string(s.ID); slices.Contains(differ, id) {
+				n.raise(AlarmState, id, why)
+			} else {
+				n.clear(AlarmState, id)
+			}
+		}
 	}
 	if agreed != "" && slices.Contains(differ, n.serverID()) {
 		n.digests.mu.Lock()

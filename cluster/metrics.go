@@ -84,9 +84,6 @@ func newGauges(n *Node) []prometheus.Collector {
 		gauge("raft", "applied_index", "Log index up to which the state machine has applied.", func(*consensus) float64 { return float64(n.cfg.Machine.AppliedIndex()) }),
 		gauge("raft", "last_contact_seconds", "Age of the leader's last word, 0 on the leader, -1 before the first.", member(func(*consensus) float64 { return n.contactSeconds() })),
 		gauge("cluster", "reachable_voters", "Voters that this node can reach, itself among them, while it leads or has no leader; -1 on a follower with a leader.", member(func(*consensus) float64 { return n.reachableVoters() })),
-		gauge("cluster", "digest_mismatches", "Members whose state differs from that of a majority, or from each other's, as the leader last compared them. Anything but 0 is an alarm.", func(*consensus) float64 {
-			return float64(n.digests.mismatches())
-		}),
 		gauge("cluster", "digest_agreed_index", "Log index of the last digest of the state on which this leader found a majority to agree; 0 for none.", func(*consensus) float64 {
 			return float64(n.digests.agreedIndex())
 		}),

@@ -54,7 +54,7 @@ func TestStatesAreCompared(t *testing.T) {
 	require.Eventually(t, func() bool {
 		for _, url := range cluster.URLs() {
 			if metric(t, url, "dapple_cluster_digest_agreed_index") > 0 {
-				return metric(t, url, "dapple_cluster_digest_mismatches") == 0
+				return metric(t, url, "dapple_cluster_alarms{reason=\"state_differs\"}") == 0
 			}
 		}
 		return false

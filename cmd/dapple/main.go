@@ -22,6 +22,8 @@ type cli struct {
 	Bench   benchCmd   `cmd:"" help:"Measure how fast a server of the API answers."`
 	Import  importCmd  `cmd:"" help:"Register files, replicas and datasets from lines of JSON."`
 	Version versionCmd `cmd:"" help:"Print the version."`
+
+	SkipEntry skipEntryCmd `cmd:"" help:"Show an entry of a stopped node's log, and have the node pass over it. See docs/runbook.md first."`
 }
 
 func main() {

@@ -19,7 +19,8 @@ import (
 // several RSEs refused.
 //
 // Level 2: an end of unavailability before 1970 refused; the usage of RSEs is reported by root alone, and the owner of a
-// scope may give it away. Commands are refused, or go on in steps, when they lead to much more than they name (worklimit.go): circles of
+// scope may give it away; passwords change, and an identity is not granted with another password than it has; signing keys
+// are deleted. Commands are refused, or go on in steps, when they lead to much more than they name (worklimit.go): circles of
 // containers are searched for once a command, files leave many datasets in steps, containers that hold very much are
 // closed without totals; metadata of a DID and the sources of an RSE's usage have a limit.
 const NewestFeatureLevel = 2

@@ -53,8 +53,9 @@ func asciiUpper(text string) string {
 // Identity is a proven name: a user name with its password hash, or the distinguished name of a certificate. It lives as
 // long as an account is granted to it.
 type Identity struct {
-	Type    IdentityType
-	Name    string
+	Type IdentityType
+	Name string
+	// Created is when the identity was made, or got another password: tokens of before are void.
 	Created int64
 	Email   string
 	// PasswordHash is in PHC string format, "" where the type has no password.
@@ -226,7 +227,7 @@ func AddIdentity(tx Tx, at Stamp, c *command.AddIdentity) ([]byte, error) {
 	} else if !found || a.Status != AccountActive {
 		return nil, Errorf(command.CodeAccountNotFound, "Account '%s' does not exist.", c.Account)
 	}
-	_, exists, err := findIdentity(tx, t, c.Identity)
+	present, exists, err := findIdentity(tx, t, c.Identity)
 	if err != nil {
 		return nil, err
 	}
@@ -239,6 +240,11 @@ func AddIdentity(tx Tx, at Stamp, c *command.AddIdentity) ([]byte, error) {
 	}
 	if granted {
 		return nil, Errorf(command.CodeIdentityExists, "Identity pair '%s','IdentityType.%s' already exists!", c.Identity, t)
+	}
+	if exists && t == IdentityUserpass {
+		if err = checkGrantedPassword(tx, present, c.PasswordHash); err != nil {
+			return nil, err
+		}
 	}
 	if !exists {
 		i := &Identity{Type: t, Name: c.Identity, Created: at.Time, Email: c.Email}

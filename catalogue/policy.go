@@ -56,6 +56,9 @@ const (
 	ActionSetTombstones          //
 	ActionQuarantine             // RSE
 	ActionSetSetting             // setting
+	ActionChangePassword         // user name
+	ActionResetPassword          // user name
+	ActionManageSigningKeys      //
 	ActionOperate                // what: the operation of the cluster
 )
 
@@ -110,6 +113,9 @@ var actions = [...]struct {
 	ActionSetTombstones:          {admins, "Account %[1]s can not set tombstones. "},
 	ActionQuarantine:             {admins, "Account %[1]s can not add quarantined replicas on %[2]s. "},
 	ActionSetSetting:             {onlyRoot, "Account %[1]s can not change the setting %[2]s of the cluster. "},
+	ActionChangePassword:         {ownPassword, "Account %[1]s can not change the password of %[2]s. "},
+	ActionResetPassword:          {resetPassword, "Account %[1]s can not reset the password of %[2]s. "},
+	ActionManageSigningKeys:      {onlyRoot, "Account %[1]s can not manage signing keys. "},
 	ActionOperate:                {admins, "Account %[1]s can not %[2]s. "},
 }
 

@@ -679,6 +679,165 @@ func (x *RevokeAccountTokens) GetBefore() int64 {
 	return 0
 }
 
+// SetPassword gives a user name another password.
+type SetPassword struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Identity      string                 `protobuf:"bytes,1,opt,name=identity,proto3" json:"identity,omitempty"`
+	PasswordHash  string                 `protobuf:"bytes,2,opt,name=password_hash,json=passwordHash,proto3" json:"password_hash,omitempty"` // PHC string format
+	PreviousHash  string                 `protobuf:"bytes,3,opt,name=previous_hash,json=previousHash,proto3" json:"previous_hash,omitempty"` // of a change by the owner: the hash that the present password fits; empty for a reset
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetPassword) Reset() {
+	*x = SetPassword{}
+	mi := &file_account_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetPassword) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetPassword) ProtoMessage() {}
+
+func (x *SetPassword) ProtoReflect() protoreflect.Message {
+	mi := &file_account_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetPassword.ProtoReflect.Descriptor instead.
+func (*SetPassword) Descriptor() ([]byte, []int) {
+	return file_account_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SetPassword) GetIdentity() string {
+	if x != nil {
+		return x.Identity
+	}
+	return ""
+}
+
+func (x *SetPassword) GetPasswordHash() string {
+	if x != nil {
+		return x.PasswordHash
+	}
+	return ""
+}
+
+func (x *SetPassword) GetPreviousHash() string {
+	if x != nil {
+		return x.PreviousHash
+	}
+	return ""
+}
+
+// RotateSigningKey adds a key that signs tokens from now on, as root asks for it.
+type RotateSigningKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Seed          []byte                 `protobuf:"bytes,2,opt,name=seed,proto3" json:"seed,omitempty"` // Ed25519 seed, 32 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateSigningKey) Reset() {
+	*x = RotateSigningKey{}
+	mi := &file_account_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateSigningKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateSigningKey) ProtoMessage() {}
+
+func (x *RotateSigningKey) ProtoReflect() protoreflect.Message {
+	mi := &file_account_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateSigningKey.ProtoReflect.Descriptor instead.
+func (*RotateSigningKey) Descriptor() ([]byte, []int) {
+	return file_account_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RotateSigningKey) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RotateSigningKey) GetSeed() []byte {
+	if x != nil {
+		return x.Seed
+	}
+	return nil
+}
+
+// DeleteSigningKey deletes a key; the tokens that it has signed are void.
+type DeleteSigningKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteSigningKey) Reset() {
+	*x = DeleteSigningKey{}
+	mi := &file_account_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteSigningKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteSigningKey) ProtoMessage() {}
+
+func (x *DeleteSigningKey) ProtoReflect() protoreflect.Message {
+	mi := &file_account_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteSigningKey.ProtoReflect.Descriptor instead.
+func (*DeleteSigningKey) Descriptor() ([]byte, []int) {
+	return file_account_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *DeleteSigningKey) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 // AddSigningKey adds a key that signs tokens from now on; the older ones still verify.
 type AddSigningKey struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -690,7 +849,7 @@ type AddSigningKey struct {
 
 func (x *AddSigningKey) Reset() {
 	*x = AddSigningKey{}
-	mi := &file_account_proto_msgTypes[11]
+	mi := &file_account_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -702,7 +861,7 @@ func (x *AddSigningKey) String() string {
 func (*AddSigningKey) ProtoMessage() {}
 
 func (x *AddSigningKey) ProtoReflect() protoreflect.Message {
-	mi := &file_account_proto_msgTypes[11]
+	mi := &file_account_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -715,7 +874,7 @@ func (x *AddSigningKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddSigningKey.ProtoReflect.Descriptor instead.
 func (*AddSigningKey) Descriptor() ([]byte, []int) {
-	return file_account_proto_rawDescGZIP(), []int{11}
+	return file_account_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AddSigningKey) GetId() string {
@@ -782,7 +941,16 @@ const file_account_proto_rawDesc = "" +
 	"\aexpires\x18\x03 \x01(\x03R\aexpires\"G\n" +
 	"\x13RevokeAccountTokens\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x16\n" +
-	"\x06before\x18\x02 \x01(\x03R\x06before\"3\n" +
+	"\x06before\x18\x02 \x01(\x03R\x06before\"s\n" +
+	"\vSetPassword\x12\x1a\n" +
+	"\bidentity\x18\x01 \x01(\tR\bidentity\x12#\n" +
+	"\rpassword_hash\x18\x02 \x01(\tR\fpasswordHash\x12#\n" +
+	"\rprevious_hash\x18\x03 \x01(\tR\fpreviousHash\"6\n" +
+	"\x10RotateSigningKey\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04seed\x18\x02 \x01(\fR\x04seed\"\"\n" +
+	"\x10DeleteSigningKey\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"3\n" +
 	"\rAddSigningKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04seed\x18\x02 \x01(\fR\x04seedB\x10Z\x0edapple/commandb\x06proto3"
@@ -799,7 +967,7 @@ func file_account_proto_rawDescGZIP() []byte {
 	return file_account_proto_rawDescData
 }
 
-var file_account_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_account_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_account_proto_goTypes = []any{
 	(*AddAccount)(nil),             // 0: dapple.command.AddAccount
 	(*UpdateAccount)(nil),          // 1: dapple.command.UpdateAccount
@@ -812,7 +980,10 @@ var file_account_proto_goTypes = []any{
 	(*SetScopeOwner)(nil),          // 8: dapple.command.SetScopeOwner
 	(*RevokeToken)(nil),            // 9: dapple.command.RevokeToken
 	(*RevokeAccountTokens)(nil),    // 10: dapple.command.RevokeAccountTokens
-	(*AddSigningKey)(nil),          // 11: dapple.command.AddSigningKey
+	(*SetPassword)(nil),            // 11: dapple.command.SetPassword
+	(*RotateSigningKey)(nil),       // 12: dapple.command.RotateSigningKey
+	(*DeleteSigningKey)(nil),       // 13: dapple.command.DeleteSigningKey
+	(*AddSigningKey)(nil),          // 14: dapple.command.AddSigningKey
 }
 var file_account_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -834,7 +1005,7 @@ func file_account_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_account_proto_rawDesc), len(file_account_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -37,6 +37,11 @@ const (
 	TypeSetScopeOwner          Type = 21
 	// TypeSetSetting sets a setting of the cluster.
 	TypeSetSetting Type = 22
+	// TypeSetPassword changes the password of an identity.
+	TypeSetPassword Type = 25
+	// TypeRotateSigningKey and TypeDeleteSigningKey change the keys that sign tokens, as root asks for it.
+	TypeRotateSigningKey Type = 26
+	TypeDeleteSigningKey Type = 27
 
 	TypeAddRSE             Type = 30
 	TypeUpdateRSE          Type = 31
@@ -152,6 +157,9 @@ var types = [...]typeRow{
 	{TypeAddSigningKey, "AddSigningKey", 0},
 	{TypeSetScopeOwner, "SetScopeOwner", 0},
 	{TypeSetSetting, "SetSetting", 1},
+	{TypeSetPassword, "SetPassword", 2},
+	{TypeRotateSigningKey, "RotateSigningKey", 2},
+	{TypeDeleteSigningKey, "DeleteSigningKey", 2},
 	{TypeAddRSE, "AddRSE", 0},
 	{TypeUpdateRSE, "UpdateRSE", 0},
 	{TypeDeleteRSE, "DeleteRSE", 0},

@@ -66,6 +66,9 @@ var silent = map[command.Type]string{
 	command.TypeRevokeToken:         "is about how somebody logs in",
 	command.TypeRevokeAccountTokens: "is about how somebody logs in",
 	command.TypeAddSigningKey:       "is a secret",
+	command.TypeRotateSigningKey:    "is a secret",
+	command.TypeDeleteSigningKey:    "is about a secret",
+	command.TypeSetPassword:         "is about how somebody logs in",
 }
 
 // everyCommand is a log in which every command that is in the feed takes effect, in an order in which it can.

@@ -54,6 +54,7 @@ func (s *Server) authRoutes() []route {
 		{get, "/auth/validate", s.validateToken, needsToken},
 		{options, "/auth/validate", s.preflight, public},
 		{post, "/auth/revoke", s.revokeToken, needsToken},
+		{put, "/auth/password", s.setPassword, needsToken},
 		{options, "/auth/revoke", s.preflight, public},
 	}
 }

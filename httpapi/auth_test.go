@@ -40,6 +40,9 @@ var authExecutors = executors{
 	command.TypeRevokeToken:         execute(catalogue.RevokeToken),
 	command.TypeRevokeAccountTokens: execute(catalogue.RevokeAccountTokens),
 	command.TypeAddSigningKey:       execute(catalogue.AddSigningKey),
+	command.TypeSetPassword:         execute(catalogue.SetPassword),
+	command.TypeRotateSigningKey:    execute(catalogue.RotateSigningKey),
+	command.TypeDeleteSigningKey:    execute(catalogue.DeleteSigningKey),
 	command.TypeDigest:              execute(func(catalogue.Tx, catalogue.Stamp, *command.Digest) ([]byte, error) { return nil, nil }),
 }
 

@@ -74,6 +74,8 @@ type Limits struct {
 	Wait time.Duration
 	// Logins is how many logins may wait for their turn at the password check: 32. Beyond, they are answered 503.
 	Logins int
+	// PasswordLength is how many characters a new password must have at least: 0 takes any.
+	PasswordLength int
 	// LoginFailures is how many passwords may be wrong in a row for one user from one source: 10. After them one per LoginInterval
 	// may be tried, 6 s. After four times as many from a source this holds for every user from it.
 	LoginFailures int

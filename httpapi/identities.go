@@ -97,9 +97,7 @@ func (s *Server) proposeIdentity(c *gin.Context, add *command.AddIdentity, secre
 		err = catalogue.ValidateText("email", add.Email)
 	}
 	if err == nil && kind == catalogue.IdentityUserpass && secret != "" {
-		if err = s.permitted(c, catalogue.ActionAddIdentity); err == nil {
-			add.PasswordHash, err = s.hashPassword(c.Request.Context(), issuer(c), secret)
-		}
+		add.PasswordHash, err = s.hashGranted(c, add.Identity, secret)
 	}
 	if err != nil {
 		s.fail(c, err)

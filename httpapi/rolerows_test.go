@@ -55,6 +55,11 @@ var roleRows = []roleRow{
 	{get, "/auth/validate", "/auth/validate", "", anyAccount, noPermission},
 	{post, "/auth/revoke", "/auth/revoke", `{"account": "ann"}`, scopeOwners, ownRoute + "one's own tokens, or as admin"},
 
+	{put, "/auth/password", "/auth/password", `{"identity": "anns", "password": "long enough"}`, adminsOnly, ownRoute + "a reset; one's own needs the present password"},
+	{get, "/cluster/signing-keys", "/cluster/signing-keys", "", rootOnly, ownRoute + "who may forge tokens"},
+	{post, "/cluster/signing-keys", "/cluster/signing-keys", "", rootOnly, ownRoute + "who may forge tokens"},
+	{remove, "/cluster/signing-keys/:key", "/cluster/signing-keys/k0", "", rootOnly, ownRoute + "who may forge tokens"},
+
 	{get, "/accounts", "/accounts", "", anyAccount, noPermission},
 	{get, "/accounts/whoami", "/accounts/whoami", "", anyAccount, noPermission},
 	{get, "/accounts/:account", "/accounts/ann", "", anyAccount, noPermission},

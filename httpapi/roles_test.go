@@ -82,11 +82,14 @@ func newRoleServer(t *testing.T) *testServer {
 		Schema: catalogue.SchemaVersion, Features: catalogue.NewestFeatureLevel,
 		ClusterId: testCluster[:], RootIdentity: "ddmlab", RootPassword: hashOfSecret(), KeyId: "k1", KeySeed: make([]byte, 32),
 	})
+	ts.command(command.TypeRotateSigningKey, &command.RotateSigningKey{Id: "k0", Seed: []byte("00000000000000000000000000000001")})
+	ts.command(command.TypeRotateSigningKey, &command.RotateSigningKey{Id: "k2", Seed: []byte("00000000000000000000000000000002")})
 	ts.cluster.digests.Store(uint64(7), "digest")
 	for _, name := range []string{"joe", "ann", "adm", "late", "out", "idle", "gone"} {
 		ts.command(command.TypeAddAccount, &command.AddAccount{Name: name, Type: "USER"})
 		ts.command(command.TypeAddIdentity, &command.AddIdentity{Account: name, Type: "X509", Identity: "/CN=" + name})
 	}
+	ts.command(command.TypeAddIdentity, &command.AddIdentity{Account: "ann", Type: "USERPASS", Identity: "anns", PasswordHash: hashOfSecret()})
 	ts.command(command.TypeSetAccountAttribute, &command.SetAccountAttribute{Account: "adm", Key: "admin", Value: "true"})
 	for _, step := range [][2]string{
 		{"/accounts/ann/scopes/own", ""},

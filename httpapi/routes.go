@@ -39,6 +39,7 @@ func (s *Server) routes() []route {
 	return withUnserved(slices.Concat(
 		s.systemRoutes(),
 		s.settingRoutes(),
+		s.signingKeyRoutes(),
 		s.documentRoutes(),
 		s.authRoutes(),
 		s.accountRoutes(),

@@ -35,6 +35,8 @@ type claims struct {
 
 	// stood is the generation of the catalogue in which the token was last found to stand, 0 for none.
 	stood atomic.Uint64
+	// key signed the token.
+	key string
 }
 
 // tokens makes and checks tokens. Checked signatures are remembered; what the catalogue says about a token (its revocation,
@@ -189,6 +191,7 @@ func (t *tokens) parse(text string) (*claims, error) {
 	_, err = t.parser.ParseWithClaims(text, held, func(token *jwt.Token) (any, error) {
 		for _, key := range keys {
 			if key.ID == token.Header["kid"] {
+				held.key = key.ID
 				return ed25519.NewKeyFromSeed(key.Seed).Public(), nil
 			}
 		}
@@ -220,12 +223,16 @@ func (held *claims) check(v catalogue.View) error {
 	}
 }
 
-// objection asks the catalogue about a token, which must not be revoked, its account active, its identity there since and
+// objection asks the catalogue about a token, whose key must be there, which must not be revoked, its account active, its identity there since and
 // granted to the account. It returns what is wrong, "" for nothing.
 func (held *claims) objection(v catalogue.View) (string, error) {
 	t, err := catalogue.ParseIdentityType(held.IdentityType)
 	if err != nil {
 		return "", err
+	}
+	known, err := catalogue.HasSigningKey(v, held.key)
+	if err != nil || !known {
+		return "the key that signed the token was deleted", err
 	}
 	revoked, err := catalogue.TokenRevoked(v, held.ID)
 	if err != nil || revoked {

@@ -35,6 +35,8 @@ type Config struct {
 
 	// RootUser and RootPassword are root's first identity, used only when the cluster is formed.
 	RootUser, RootPassword string
+	// PasswordMinLength is how many characters a new password must have at least; 0 takes any.
+	PasswordMinLength int
 
 	// TLSCert, TLSKey and TLSCA are PEM files; all three or none. With them nodes prove to each other who they are.
 	TLSCert, TLSKey, TLSCA string

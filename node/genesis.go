@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -30,6 +31,10 @@ func genesis(cfg Config) func(clusterID [16]byte) (*command.Genesis, error) {
 	return func(clusterID [16]byte) (*command.Genesis, error) {
 		if cfg.RootUser == "" || cfg.RootPassword == "" {
 			return nil, errNoRoot
+		}
+		if length := utf8.RuneCountInString(cfg.RootPassword); length < cfg.PasswordMinLength {
+			cfg.Logger.Warn("root's first password is short; change it: dapple account set-password",
+				"characters", length, "recommended", cfg.PasswordMinLength)
 		}
 		hash, err := password.Hash(cfg.RootPassword)
 		if err != nil {

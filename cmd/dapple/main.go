@@ -21,6 +21,8 @@ type cli struct {
 	Health  healthCmd  `cmd:"" help:"Ask a node whether it is ready; exit status 0 if so."`
 	Bench   benchCmd   `cmd:"" help:"Measure how fast a server of the API answers."`
 	Import  importCmd  `cmd:"" help:"Register files, replicas and datasets from lines of JSON."`
+	Account accountCmd `cmd:"" help:"Change how accounts log in."`
+	Token   tokenCmd   `cmd:"" help:"Revoke tokens, and change the keys that sign them."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
 	SkipEntry skipEntryCmd `cmd:"" help:"Show an entry of a stopped node's log, and have the node pass over it. See docs/runbook.md first."`

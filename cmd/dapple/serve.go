@@ -35,6 +35,8 @@ type serveCmd struct {
 	RootUser         string `help:"User name of root's first identity, used when the cluster is formed. Its password is in the environment variable DAPPLE_ROOT_PASSWORD or in a file."`
 	RootPasswordFile string `help:"File with the password of root's first identity." placeholder:"FILE"`
 
+	PasswordMinLength int `default:"8" help:"Fewest characters of a new password. Passwords that are there stay good; root's first one is warned about."`
+
 	NameSchema string `help:"Syntax of names in a cluster that this node forms: generic, atlas, belleii, cms, dune, lsst and others. A cluster that exists keeps its own." placeholder:"SCHEMA"`
 
 	ClusterTLSCert  string `name:"cluster-tls-cert" help:"Certificate of this node for traffic between nodes (PEM). With key and CA, nodes must prove who they are."`
@@ -119,7 +121,7 @@ func (c *serveCmd) nodeConfig(logger *slog.Logger) node.Config {
 		NodeID: c.NodeID, DataDir: c.DataDir,
 		HTTPAddr: c.HTTPAddr, HTTPAdvertise: c.HTTPAdvertise,
 		ClusterAddr: c.ClusterAddr, ClusterAdvertise: c.ClusterAdvertise,
-		BootstrapExpect: c.BootstrapExpect, Join: c.Join, NameSchema: c.NameSchema,
+		BootstrapExpect: c.BootstrapExpect, Join: c.Join, NameSchema: c.NameSchema, PasswordMinLength: c.PasswordMinLength,
 		TLSCert: c.ClusterTLSCert, TLSKey: c.ClusterTLSKey, TLSCA: c.ClusterTLSCA,
 		ClusterInsecure: c.ClusterInsecure,
 		HTTPTLSCert:     c.HTTPTLSCert, HTTPTLSKey: c.HTTPTLSKey, HTTPClientCA: c.HTTPClientCA,

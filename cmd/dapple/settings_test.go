@@ -54,8 +54,10 @@ func flagsOf(t *testing.T, command string) map[string]*kong.Flag {
 		if node.Name != command {
 			continue
 		}
-		for _, flag := range node.Flags {
-			flags[flag.Name] = flag
+		for _, part := range append(node.Children, node) {
+			for _, flag := range part.Flags {
+				flags[flag.Name] = flag
+			}
 		}
 	}
 	return flags
@@ -123,6 +125,8 @@ func TestFlagsAreDocumented(t *testing.T) {
 	serve, rest, found := strings.Cut(page, "## Commands beside serve")
 	require.True(t, found)
 	dev, health, found := strings.Cut(rest, "### dapple health")
+	require.True(t, found)
+	health, _, found = strings.Cut(health, "### dapple account and token")
 	require.True(t, found)
 	tuned := map[string]bool{}
 	tuning, err := kong.New(&struct {

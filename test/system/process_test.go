@@ -23,7 +23,7 @@ import (
 
 const (
 	rootUser     = "ddmlab"
-	rootPassword = "secret"
+	rootPassword = "long secret"
 )
 
 // patience bounds the wait for what must happen. It is much longer than that takes, also on a busy machine.

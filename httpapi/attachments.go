@@ -194,7 +194,7 @@ func (s *Server) listFilesOfMany(c *gin.Context) {
 	}
 	pageByItem(c) // one DID may be under another
 	s.streamLines(c, func(v View, st *stream) error {
-		for _, did := range dids {
+		for _, did := range eachOnce(dids) {
 			parent := appendDIDName([]byte(", "), "parent_", did.Scope, did.Name)
 			err := writeFiles(v, st, did.Scope, did.Name, false, parent)
 			if err != nil && catalogue.CodeOf(err) != command.CodeDIDNotFound {

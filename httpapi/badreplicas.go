@@ -272,7 +272,7 @@ func (s *Server) listSuspicious(c *gin.Context) {
 		return
 	}
 	st := s.stream(c, typeJSON)
-	st.gather = gather
+	st.gather, st.query = gather, v
 	err = catalogue.ListSuspicious(paged, filter, func(r catalogue.Suspicious) error {
 		b := append(st.open(), "[,"[min(st.lines, 1)])
 		name := len(b)

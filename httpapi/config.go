@@ -64,6 +64,8 @@ type Limits struct {
 	Idle time.Duration
 	// Stall is how long a body or an answer may make no progress: 30 s.
 	Stall time.Duration
+	// Query is how long a query may work without lines to show for it: 30 s.
+	Query time.Duration
 	// Refusal is how long a write that meets an overload is held before it is told: 1 s, by chance up to half of it less or more, so that those
 	// who were refused together do not come again together. A client that comes again at once takes as much of the processors as one
 	// that is served.
@@ -95,6 +97,7 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.ReadHeader, 10*time.Second)
 	setDefault(&l.Idle, 120*time.Second)
 	setDefault(&l.Stall, 30*time.Second)
+	setDefault(&l.Query, 30*time.Second)
 	setDefault(&l.Refusal, time.Second)
 	setDefault(&l.Write, 10*time.Second)
 	setDefault(&l.Wait, 5*time.Second)

@@ -89,15 +89,16 @@ func (s *Server) waitUntil(ctx context.Context, index uint64) error {
 	return nil
 }
 
-// view opens a view for the request; the caller closes it. Where that fails the error is answered and ok is false.
-func (s *Server) view(c *gin.Context) (v View, ok bool) {
-	v, err := s.reader.View()
+// view opens a view for the request, which ends the query when the client leaves or it takes too long; the caller closes
+// it. Where that fails the error is answered and ok is false.
+func (s *Server) view(c *gin.Context) (v *queryView, ok bool) {
+	opened, err := s.reader.View()
 	if err != nil {
 		s.fail(c, err)
 		return nil, false
 	}
-	setIndex(c, v.Index())
-	return v, true
+	setIndex(c, opened.Index())
+	return newQueryView(c.Request.Context(), opened, s.limits.Query), true
 }
 
 // supported returns CodeNotReady where the cluster has members that do not know the command yet. The feature level only

@@ -55,12 +55,7 @@ func (s *Server) listManyDatasetReplicas(c *gin.Context) {
 		return
 	}
 	s.sendDatasetReplicas(c, func(v View, send func(*catalogue.DatasetReplica) error) error {
-		listed := make(map[catalogue.DIDName]bool, len(names))
-		for _, n := range names {
-			if listed[n] {
-				continue
-			}
-			listed[n] = true
+		for _, n := range eachOnce(names) {
 			if err := catalogue.ListDatasetReplicas(v, n.Scope, n.Name, false, send); err != nil {
 				return err
 			}

@@ -45,6 +45,18 @@ func didNames(body object, limit int, required bool) ([]catalogue.DIDName, error
 	return decodeNames(raw, limit)
 }
 
+// eachOnce leaves names out that came before.
+func eachOnce(names []catalogue.DIDName) []catalogue.DIDName {
+	once, seen := make([]catalogue.DIDName, 0, len(names)), make(map[catalogue.DIDName]bool, len(names))
+	for _, n := range names {
+		if !seen[n] {
+			seen[n] = true
+			once = append(once, n)
+		}
+	}
+	return once
+}
+
 // decodeNames reads a list of DIDs with encoding/json.
 func decodeNames(raw json.RawMessage, limit int) ([]catalogue.DIDName, error) {
 	items, err := decodeItems[object](raw, "dids", limit)

@@ -110,7 +110,10 @@ func addClosing(answer gin.H, d *catalogue.DID) {
 		answer["events"] = 0
 		fallthrough
 	default:
-		answer["length"], answer["closed_at"] = n, formatTime(d.ClosedAt)
+		answer["length"] = n
+	}
+	if d.ClosedAt != 0 {
+		answer["closed_at"] = formatTime(d.ClosedAt)
 	}
 }
 
@@ -283,12 +286,7 @@ func (s *Server) getMetadataOfMany(c *gin.Context) {
 
 // writeMany writes the metadata of each DID once.
 func (p metadataPlugin) writeMany(v View, dids []catalogue.DIDName, line func(any) error) error {
-	seen := make(map[catalogue.DIDName]bool, len(dids))
-	for _, did := range dids {
-		if seen[did] {
-			continue
-		}
-		seen[did] = true
+	for _, did := range eachOnce(dids) {
 		if _, err := catalogue.GetDID(v, did.Scope, did.Name); catalogue.CodeOf(err) == command.CodeDIDNotFound {
 			continue
 		}
@@ -309,7 +307,7 @@ const maxInheritance = 20
 
 // writeInherited writes the metadata of each DID with what its line of first parents adds to it.
 func (p metadataPlugin) writeInherited(v View, dids []catalogue.DIDName, line func(any) error) error {
-	for _, did := range dids {
+	for _, did := range eachOnce(dids) {
 		answer := gin.H{"scope": did.Scope, "name": did.Name}
 		for at, depth := did, 0; depth <= maxInheritance; depth++ {
 			meta, err := p.read(v, at.Scope, at.Name)

@@ -64,7 +64,7 @@ func (s *Server) streamLines(c *gin.Context, query func(v View, st *stream) erro
 		return
 	}
 	st := s.stream(c, typeLines)
-	st.gather = gather
+	st.gather, st.query = gather, v
 	st.finish(query(paged, st))
 }
 

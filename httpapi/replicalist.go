@@ -215,7 +215,7 @@ func (s *Server) sendReplicas(c *gin.Context, l *replicaListing) {
 	}
 	var encode func(b []byte, f *catalogue.ListedFile) []byte
 	st := s.stream(c, typeLines)
-	st.gather = gather
+	st.gather, st.query = gather, v
 	if l.metalink {
 		st.contentType = typeMetalink
 		encode = (&metalinkEncoder{brief: l.brief, glfn: l.glfn, limit: l.limit}).appendFile

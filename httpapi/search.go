@@ -8,6 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"dapple/catalogue"
+	"dapple/command"
 )
 
 // searchDIDs answers GET /dids/<scope>/dids/search. The conditions are a literal of Python or JSON in filters, a list of
@@ -96,5 +97,27 @@ func searchConditions(c *gin.Context) ([][]catalogue.Condition, error) {
 	for i := range groups {
 		groups[i] = append(groups[i], all...)
 	}
+	if err == nil {
+		err = checkGroups(groups)
+	}
 	return groups, err
+}
+
+// Every DID of a scope may be compared with every condition of a search.
+const (
+	maxGroups     = 100
+	maxConditions = 1000
+)
+
+// checkGroups refuses a search with too many conditions.
+func checkGroups(groups [][]catalogue.Condition) error {
+	conditions := 0
+	for _, g := range groups {
+		conditions += len(g)
+	}
+	if len(groups) > maxGroups || conditions > maxConditions {
+		return catalogue.Errorf(command.CodeInvalidFilter, "%d groups with %d conditions are more than %d groups or %d conditions: search in turns",
+			len(groups), conditions, maxGroups, maxConditions)
+	}
+	return nil
 }

@@ -48,6 +48,8 @@ type stream struct {
 	contentType string
 	// gather is nil where the whole list is sent.
 	gather *gathering
+	// query is the view that the lines come from, nil where nobody counts its time.
+	query *queryView
 	// lines is how many lines were put.
 	lines int
 	// encoder compresses what is sent, nil where the client does not want that.
@@ -81,6 +83,7 @@ func (st *stream) item(id, b []byte) error {
 		}
 		if st.gather.page.size > 0 {
 			st.lines++
+			st.query.line()
 			st.buffer = b // a page is sent as a whole, for its header tells where the next one begins
 			return st.broken
 		}
@@ -91,6 +94,7 @@ func (st *stream) item(id, b []byte) error {
 
 // put is line without a line's end.
 func (st *stream) put(b []byte) error {
+	st.query.line()
 	st.buffer = b
 	if len(b) < streamBuffer {
 		return st.broken
@@ -113,11 +117,13 @@ func (st *stream) flush() error {
 		}
 	}
 	out := http.NewResponseController(st.c.Writer)
-	_ = out.SetWriteDeadline(time.Now().Add(st.server.limits.Stall))
+	started := time.Now()
+	_ = out.SetWriteDeadline(started.Add(st.server.limits.Stall))
 	err := st.send()
 	if err == nil {
 		err = out.Flush()
 	}
+	st.query.waited(time.Since(started))
 	st.buffer, st.broken = st.buffer[:0], err
 	return err
 }
@@ -169,6 +175,9 @@ func (st *stream) finish(err error) {
 	}()
 	if st.gather != nil {
 		err = st.gather.end(st.c, err)
+	}
+	if left := st.c.Request.Context().Err(); left != nil && st.broken == nil {
+		st.broken = left // the query has ended for that
 	}
 	switch {
 	case err == nil && st.broken == nil && !st.sent:

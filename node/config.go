@@ -58,10 +58,10 @@ type Config struct {
 	OIDCIssuers map[string]string
 
 	// Settings of the API; 0 is the default of package httpapi.
-	WriteTimeout, IndexTimeout, StreamTimeout, TokenLifetime time.Duration
-	MaxBody, MaxBodiesInFlight                               int64
-	MaxItems, MaxConnections, LoginFailures                  int
-	LoginInterval, IdempotencyWindow                         time.Duration
+	WriteTimeout, IndexTimeout, StreamTimeout, QueryTimeout, TokenLifetime time.Duration
+	MaxBody, MaxBodiesInFlight                                             int64
+	MaxItems, MaxConnections, LoginFailures                                int
+	LoginInterval, IdempotencyWindow                                       time.Duration
 
 	// GeoIPDatabase is a file with the places of addresses, by which the API sorts replicas; "" for none.
 	GeoIPDatabase string

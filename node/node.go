@@ -135,7 +135,7 @@ func (n *Node) serverConfig(cfg Config) (httpapi.Config, error) {
 		Proposer: proposer{n.cluster}, Reader: reader{n.machine}, Freshness: freshness{n.cluster}, Cluster: operator{n.cluster, n.machine},
 		Limits: httpapi.Limits{
 			Body: cfg.MaxBody, BodiesInFlight: cfg.MaxBodiesInFlight, Items: cfg.MaxItems, Connections: cfg.MaxConnections,
-			Write: cfg.WriteTimeout, Wait: cfg.IndexTimeout, Stall: cfg.StreamTimeout, PasswordLength: cfg.PasswordMinLength, LoginFailures: cfg.LoginFailures, LoginInterval: cfg.LoginInterval,
+			Write: cfg.WriteTimeout, Wait: cfg.IndexTimeout, Stall: cfg.StreamTimeout, Query: cfg.QueryTimeout, PasswordLength: cfg.PasswordMinLength, LoginFailures: cfg.LoginFailures, LoginInterval: cfg.LoginInterval,
 			FeedReaders: cfg.ChangesReaders, Heartbeat: cfg.ChangesHeartbeat,
 		},
 		TLS: files, TrustedProxies: proxies, CORSOrigins: cfg.CORSOrigins, HTTP2: cfg.HTTP2, OIDC: cfg.OIDCIssuers,

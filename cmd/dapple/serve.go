@@ -64,6 +64,7 @@ type serveCmd struct {
 type tuning struct {
 	WriteTimeout        time.Duration `default:"10s" help:"Deadline of a write."`
 	IndexTimeout        time.Duration `default:"5s" help:"How long a read waits for the index that its session has seen."`
+	QueryTimeout        time.Duration `default:"30s" help:"Longest time that a query may work without finding anything, before it is refused."`
 	StreamTimeout       time.Duration `default:"30s" help:"How long a client may take no data of an answer before it is cut off."`
 	TokenLifetime       time.Duration `default:"1h" help:"Lifetime of a token."`
 	IdempotencyWindow   time.Duration `default:"1h" help:"For how long a repeat of a write with the same Idempotency-Key is answered as the first."`
@@ -133,7 +134,7 @@ func (c *serveCmd) nodeConfig(logger *slog.Logger) node.Config {
 }
 
 func (t *tuning) apply(cfg *node.Config) {
-	cfg.WriteTimeout, cfg.IndexTimeout, cfg.StreamTimeout = t.WriteTimeout, t.IndexTimeout, t.StreamTimeout
+	cfg.WriteTimeout, cfg.IndexTimeout, cfg.StreamTimeout, cfg.QueryTimeout = t.WriteTimeout, t.IndexTimeout, t.StreamTimeout, t.QueryTimeout
 	cfg.TokenLifetime, cfg.LoginFailures, cfg.LoginInterval = t.TokenLifetime, t.LoginFailures, t.LoginInterval
 	cfg.MaxBody, cfg.MaxBodiesInFlight = t.MaxBody, t.MaxBodiesInFlight
 	cfg.MaxItems, cfg.MaxConnections = t.MaxItems, t.MaxConnections

@@ -18,7 +18,7 @@ import (
 // and those of settings, files of "identity" found by PFN, integers of metadata with 64 bits, declarations by a PFN of
 // several RSEs refused.
 //
-// Level 2: an end of unavailability before 1970 refused; the usage of RSEs is reported by root alone, and the owner of a
+// Level 2: join tokens; an end of unavailability before 1970 refused; the usage of RSEs is reported by root alone, and the owner of a
 // scope may give it away; passwords change, and an identity is not granted with another password than it has; signing keys
 // are deleted. Commands are refused, or go on in steps, when they lead to much more than they name (worklimit.go): circles of
 // containers are searched for once a command, files leave many datasets in steps, containers that hold very much are

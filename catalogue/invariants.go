@@ -31,6 +31,7 @@ func CheckInvariants(v View) error {
 		{tableIdentity, c.identity},
 		{tableAccountAttr, c.accountAttribute},
 		{tableQuarantine, c.quarantined},
+		{tableJoinToken, c.joinToken},
 		{tableBadPFN, c.badPFN},
 		{tableScope, c.scope},
 		{tableScopeID, c.scopeID},

@@ -56,7 +56,8 @@ const (
 	tableEndedAt     byte = 0x3a // time(8) scope id(4) name -> nothing; when a collection had ended
 	tableEnding      byte = 0x3b // scope id(4) name -> nothing; collections that are being removed or brought back
 
-	tableFileStep byte = 0x3e // scope id(4) name -> file step record of a file that is being removed or ended
+	tableJoinToken byte = 0x3c // digest(32) -> join token record, from feature level 2 on
+	tableFileStep  byte = 0x3e // scope id(4) name -> file step record of a file that is being removed or ended
 
 	tableRSEFile    byte = 0x40 // rse id(4) scope id(4) name -> nothing, in schema versions 1 and 2
 	tableRSEPath    byte = 0x41 // rse id(4) path -> scope id(4) name, at non-deterministic RSEs

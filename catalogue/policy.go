@@ -56,6 +56,7 @@ const (
 	ActionSetTombstones          //
 	ActionQuarantine             // RSE
 	ActionSetSetting             // setting
+	ActionAddJoinToken           //
 	ActionChangePassword         // user name
 	ActionResetPassword          // user name
 	ActionManageSigningKeys      //
@@ -113,6 +114,7 @@ var actions = [...]struct {
 	ActionSetTombstones:          {admins, "Account %[1]s can not set tombstones. "},
 	ActionQuarantine:             {admins, "Account %[1]s can not add quarantined replicas on %[2]s. "},
 	ActionSetSetting:             {onlyRoot, "Account %[1]s can not change the setting %[2]s of the cluster. "},
+	ActionAddJoinToken:           {onlyRoot, "Account %[1]s can not make join tokens. "},
 	ActionChangePassword:         {ownPassword, "Account %[1]s can not change the password of %[2]s. "},
 	ActionResetPassword:          {resetPassword, "Account %[1]s can not reset the password of %[2]s. "},
 	ActionManageSigningKeys:      {onlyRoot, "Account %[1]s can not manage signing keys. "},

@@ -86,8 +86,15 @@ type Config struct {
 	Digests Digests
 	// TLS makes connections between nodes mutual TLS.
 	TLS *transport.TLSFiles
-	// Insecure allows a port that other hosts reach without TLS.
+	// Key makes both sides of a connection between nodes prove a cluster key; not together with TLS.
+	Key *transport.KeyFile
+	// Insecure allows a port that other hosts reach without TLS or a cluster key.
 	Insecure bool
+	// JoinToken returns the token with which this node asks to become a member, "" for none. It is called at each try.
+	JoinToken func() (string, error)
+	// CheckJoinToken returns, on the leader, why the token of that digest does not let a server in; nil if it does. With no
+	// function none does.
+	CheckJoinToken func(digest [32]byte, serverID string) error
 	// Hook disturbs the network in tests.
 	Hook   transport.Hook
 	Logger *slog.Logger

@@ -96,7 +96,7 @@ func (n *Node) startRaft() error {
 	}
 	n.store.refuse, n.store.guard = n.cfg.refuse, n.guardLog
 	id := raft.ServerID(n.serverID())
-	conf := n.cfg.raftConfig(id, newRaftLogger(n.cfg.Logger, n.raftLevel))
+	conf := n.cfg.raftConfig(id, newRaftLogger(n.cfg.Logger, n.raftLevelOnce))
 	layer := n.transport.OpenRaft(string(id), n.cfg.ClusterAdvertise, n.lostConnection)
 	trans := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:  layer,

@@ -93,7 +93,8 @@ func (n *Node) decide(answers []helloMessage) (bool, error) {
 	clusters := map[string][]helloMessage{}
 	for _, a := range answers {
 		if a.Cluster != "" {
-			clusters[a.Cluster] = append(clusters[a.Cluster], a)
+			name := publicNameOf(a.Cluster)
+			clusters[name] = append(clusters[name], a)
 			continue
 		}
 		if a.Name == own.Name {
@@ -110,8 +111,8 @@ func (n *Node) decide(answers []helloMessage) (bool, error) {
 		n.setPhase("the nodes to join belong to different clusters")
 		return false, nil
 	case len(clusters) == 1:
-		for _, members := range clusters {
-			return n.join(members)
+		for name, members := range clusters {
+			return n.join(name, members)
 		}
 	case len(known)+1 < n.cfg.BootstrapExpect:
 		n.setPhase(fmt.Sprintf("forming: %d of %d nodes are there", len(known)+1, n.cfg.BootstrapExpect))
@@ -190,25 +191,27 @@ func (n *Node) dropPledge(to string) {
 
 func (n *Node) hello() helloMessage {
 	m := n.currentMeta()
-	v := n.views.get()
-	return helloMessage{
-		Name: m.Name, ServerID: m.serverID(), Address: n.cfg.ClusterAdvertise, Cluster: m.Cluster,
-		LeaderID: v.leaderID, LeaderAddr: v.leaderAddr, Peers: n.candidates(),
+	if id := m.clusterID(); id != (transport.ClusterID{}) {
+		return helloMessage{Name: m.Name, Address: n.cfg.ClusterAdvertise, Cluster: publicName(id)}
 	}
+	return helloMessage{Name: m.Name, ServerID: m.serverID(), Address: n.cfg.ClusterAdvertise, Peers: n.candidates()}
 }
 
-func (n *Node) handleHello(_ context.Context, body []byte) (command.Code, []byte) {
+func (n *Node) handleHello(ctx context.Context, body []byte) (command.Code, []byte) {
 	var from helloMessage
-	if err := json.Unmarshal(body, &from); err == nil {
+	if err := json.Unmarshal(body, &from); err == nil && n.isListed(transport.PeerOf(ctx)) {
 		n.hear(from)
 	}
 	return answer(n.hello())
 }
 
-func (n *Node) handlePledge(_ context.Context, body []byte) (command.Code, []byte) {
+func (n *Node) handlePledge(ctx context.Context, body []byte) (command.Code, []byte) {
 	var q pledgeMessage
 	if err := json.Unmarshal(body, &q); err != nil || q.Candidate == "" {
 		return command.CodeInvalidValue, nil
+	}
+	if peer := transport.PeerOf(ctx); !n.isListed(peer) || !peer.Is(q.Candidate) {
+		return command.CodeAccessDenied, nil
 	}
 	if n.currentMeta().Cluster != "" {
 		return answer(pledgeMessage{Candidate: q.Candidate})

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,34 +21,80 @@ const joinTime = 20 * time.Second
 
 // join asks members of a cluster to take this node in as a learner. It returns true when the node file names the cluster,
 // which is written only after the leader has committed the new membership: the old incarnation of this name is out by then.
-func (n *Node) join(members []helloMessage) (bool, error) {
-	n.setPhase("joining cluster " + members[0].Cluster)
+func (n *Node) join(cluster string, members []helloMessage) (bool, error) {
+	joining := "joining cluster " + cluster
+	if !strings.HasPrefix(n.currentPhase(), joining) {
+		n.setPhase(joining)
+	}
+	slices.SortFunc(members, func(a, b helloMessage) int { return strings.Compare(a.Name, b.Name) })
+	var reasons []string
 	for _, m := range members {
 		a, err := n.askJoin(m.Address, false)
 		if err != nil {
-			n.log.Info("not taken in yet", "by", m.Name, "error", err)
+			n.log.Debug("not taken in yet", "by", m.Name, "error", err)
+			reasons = append(reasons, fmt.Sprintf("%s at %s %s", m.Name, m.Address, whyNotYet(err)))
 			continue
 		}
 		if a.Refused != "" {
 			return false, fmt.Errorf("the cluster refuses this node: %s", a.Refused)
 		}
-		err = n.updateMeta(func(m *meta) { m.Cluster = a.Cluster })
+		n.meet(a.Members)
+		err = n.updateMeta(func(m *meta) { m.Cluster, m.JoinedForming = a.Cluster, a.Forming })
 		return err == nil, err
 	}
+	n.setPhase(joining + ": " + strings.Join(reasons, "; ") + " (retrying)")
+	n.sleep(jitter(joinPause), nil)
 	return false, nil
 }
 
-// askJoin makes one call to take this node in or, with hasState, to make its address known.
-func (n *Node) askJoin(address string, hasState bool) (joinAnswer, error) {
+// joinPause is how long a node that was not let in waits before it asks again, beside the pause between two surveys.
+const joinPause = 300 * time.Millisecond
+
+// whyNotYet says, after the name of a member, why it did not let this node in.
+func whyNotYet(err error) string {
+	var refused *Error
+	switch {
+	case !errors.As(err, &refused):
+		return "does not answer"
+	case refused.Message != "":
+		return "says: " + refused.Message
+	case refused.Code == command.CodeNoLeader:
+		return "knows no leader yet"
+	case refused.Code == command.CodeNotLeader:
+		return "does not lead any more"
+	case refused.Code == command.CodeNotReady:
+		return "has not caught up as the new leader yet"
+	default:
+		return "refuses: " + refused.Code.String()
+	}
+}
+
+// askJoin makes one call to take this node in or, with hasState, to make its address known. An answer other than yes is
+// an *Error with the member's words.
+func (n *Node) askJoin(address string, hasState bool) (a joinAnswer, err error) {
 	ctx, cancel := context.WithTimeout(n.ctx, joinTime)
 	defer cancel()
 	q := joinMessage{Name: n.cfg.NodeID, ServerID: n.serverID(), Address: n.cfg.ClusterAdvertise, HasState: hasState}
-	var a joinAnswer
-	code, err := n.askLong(ctx, address, methodJoin, q, &a)
-	if err == nil && code != command.CodeOK {
-		err = errorf(code, "answered with %s", code)
+	if n.cfg.JoinToken != nil && n.isProtected() {
+		if q.Token, err = n.cfg.JoinToken(); err != nil {
+			return a, errorf(command.CodeNotReady, "this node's join token: %v", err)
+		}
 	}
-	return a, err
+	body, err := json.Marshal(q)
+	if err != nil {
+		return a, err
+	}
+	code, body, err := n.transport.Call(ctx, address, methodJoin, body)
+	switch {
+	case err != nil:
+		return a, err
+	case code != command.CodeOK:
+		return a, errorf(code, "%s", body)
+	}
+	if err := json.Unmarshal(body, &a); err != nil {
+		return a, fmt.Errorf("answer of %s: %w", address, err)
+	}
+	return a, nil
 }
 
 // announce makes this member's address known after a start, since it may have changed, and learns whether the node was
@@ -57,7 +105,7 @@ func (n *Node) announce() {
 		v := n.views.get()
 		if v.leading {
 			if v.ready {
-				if _, _, err := n.admit(n.ctx, joinMessage{Name: n.cfg.NodeID, ServerID: n.serverID(), Address: n.cfg.ClusterAdvertise, HasState: true}); err == nil {
+				if _, _, err := n.admit(n.ctx, joinMessage{Name: n.cfg.NodeID, ServerID: n.serverID(), Address: n.cfg.ClusterAdvertise, HasState: true, Proof: joinProof{Self: true}}); err == nil {
 					return
 				}
 			}
@@ -69,6 +117,7 @@ func (n *Node) announce() {
 				n.log.Debug("address not announced", "to", address, "error", err)
 				continue
 			}
+			n.meet(a.Members)
 			if a.Refused != "" {
 				n.fail(fmt.Errorf("the cluster refuses this node: %s", a.Refused))
 			}
@@ -110,12 +159,20 @@ func (n *Node) handleJoin(ctx context.Context, body []byte) (command.Code, []byt
 	if err := json.Unmarshal(body, &q); err != nil || !validName.MatchString(q.Name) || nameOf(q.ServerID) != q.Name || q.Address == "" {
 		return command.CodeInvalidValue, nil
 	}
+	peer := transport.PeerOf(ctx)
+	switch {
+	case !q.Passed:
+		q.Proof = n.proofOf(peer, q)
+	case !peer.SameCluster || !n.isMember(peer):
+		return command.CodeAccessDenied, []byte("only members pass on what others ask")
+	}
 	v := n.views.get()
 	switch {
 	case v.leading && v.ready:
 		code, a, err := n.admit(ctx, q)
 		if err != nil {
-			n.log.Warn("a node was not taken in", "node", q.ServerID, "address", q.Address, "error", err)
+			n.log.Log(ctx, n.repeats.level(slog.LevelWarn, q.ServerID+err.Error()), "a node was not taken in",
+				"node", q.ServerID, "address", q.Address, "error", err)
 			return code, []byte(err.Error())
 		}
 		return answer(a)
@@ -133,7 +190,7 @@ func (n *Node) handleJoin(ctx context.Context, body []byte) (command.Code, []byt
 	}
 	code, body, err := n.transport.Call(ctx, v.leaderAddr, methodJoin, passed)
 	if err != nil {
-		return command.CodeNoLeader, nil
+		return command.CodeNoLeader, []byte("the leader cannot be reached")
 	}
 	return code, body
 }
@@ -143,17 +200,14 @@ func (n *Node) admit(ctx context.Context, q joinMessage) (command.Code, joinAnsw
 	n.membership.Lock()
 	defer n.membership.Unlock()
 	r := n.consensus.Load().raft
-	ok := joinAnswer{Cluster: n.currentMeta().Cluster}
 	id, address := raft.ServerID(q.ServerID), raft.ServerAddress(q.Address)
 	var old []raft.Server
 	for _, s := range n.servers() {
 		switch {
 		case s.ID == id && s.Address == address:
-			return command.CodeOK, ok, nil
+			return command.CodeOK, n.welcome(), nil
 		case s.ID == id:
-			n.log.Info("a member has another address", "member", q.ServerID, "address", q.Address, "before", s.Address)
-			err := n.change(addServer(r, id, address, s.Suffrage))
-			return command.CodeNotLeader, ok, err
+			return n.readdress(r, q, s)
 		case nameOf(string(s.ID)) == q.Name:
 			old = append(old, s)
 		}
@@ -163,17 +217,42 @@ func (n *Node) admit(ctx context.Context, q joinMessage) (command.Code, joinAnsw
 	}
 	for _, s := range old {
 		if n.alive(ctx, s) {
-			return command.CodeNotReady, ok, fmt.Errorf("%s is running at %s", s.ID, s.Address)
+			return command.CodeNotReady, joinAnswer{}, fmt.Errorf("%s is running at %s", s.ID, s.Address)
 		}
+	}
+	if err := n.consent(q, old); err != nil {
+		return err.Code, joinAnswer{}, err
+	}
+	for _, s := range old {
 		n.log.Info("removing an earlier incarnation", "member", s.ID, "address", s.Address)
 		if err := n.change(r.RemoveServer(s.ID, 0, time.Second)); err != nil {
-			return command.CodeNotLeader, ok, err
+			return command.CodeNotLeader, joinAnswer{}, err
 		}
 	}
 	n.cutLog(r)
 	n.log.Info("taking in a learner", "member", q.ServerID, "address", q.Address)
 	err := n.change(addServer(r, id, address, raft.Nonvoter))
-	return command.CodeNotLeader, ok, err
+	return command.CodeNotLeader, n.welcome(), err
+}
+
+// readdress gives a member another address.
+func (n *Node) readdress(r *raft.Raft, q joinMessage, s raft.Server) (command.Code, joinAnswer, error) {
+	if err := n.consentAddress(q, s); err != nil {
+		return err.Code, joinAnswer{}, err
+	}
+	n.log.Info("a member has another address", "member", q.ServerID, "address", q.Address, "before", s.Address)
+	err := n.change(addServer(r, s.ID, raft.ServerAddress(q.Address), s.Suffrage))
+	return command.CodeNotLeader, n.welcome(), err
+}
+
+// welcome is the leader's answer to a node that is a member.
+func (n *Node) welcome() joinAnswer {
+	m := n.currentMeta()
+	a := joinAnswer{Cluster: m.Cluster, Forming: max(m.Forming, m.JoinedForming)}
+	for _, s := range n.servers() {
+		a.Members = append(a.Members, string(s.Address))
+	}
+	return a
 }
 
 // replayBytes is the size of the log from which on a node without state had better get a snapshot: replaying takes many times as long as

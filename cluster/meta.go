@@ -23,6 +23,9 @@ type meta struct {
 	Cluster string `json:"cluster,omitempty"`
 	// Forming is set in the node that forms the cluster, until that many voters have been there once.
 	Forming int `json:"forming,omitempty"`
+	// JoinedForming is set in a node that joined a cluster which was still forming: how many voters were expected. It
+	// ends, like Forming, once they have been there.
+	JoinedForming int `json:"joined_forming,omitempty"`
 	// Started tells that Raft's store holds a term: if it holds none later, it was lost.
 	Started bool `json:"started,omitempty"`
 }

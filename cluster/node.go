@@ -43,6 +43,7 @@ type Node struct {
 	progress  *progress
 	alarms    alarms
 	memories  *memories
+	repeats   repeats                   // of messages about members that do not answer, or may not join
 	stopping  atomic.Bool               // Shutdown has begun
 	leaving   atomic.Bool               // and the others are told
 	raftSince atomic.Pointer[time.Time] // when Raft was started
@@ -59,6 +60,7 @@ type Node struct {
 	meta    meta
 	phase   string   // what a node that is no member yet is doing
 	callers []string // addresses of nodes without a cluster that said hello
+	hosts   []string // addresses of the members, as the leader told them when this node joined
 	pledge  pledge
 	failure error
 	stopped bool
@@ -90,7 +92,7 @@ func (n *Node) open() error {
 	var err error
 	n.transport, err = transport.New(transport.Config{
 		Listen: n.cfg.ClusterAddr, Listener: n.cfg.Listener, Name: n.cfg.NodeID, Methods: n.methods(),
-		TLS: n.cfg.TLS, Insecure: n.cfg.Insecure, Hook: n.cfg.Hook, Logger: n.log,
+		TLS: n.cfg.TLS, Key: n.cfg.Key, Insecure: n.cfg.Insecure, IsMember: n.isMember, Hook: n.cfg.Hook, Logger: n.log,
 	})
 	if err != nil {
 		return err
@@ -114,6 +116,7 @@ func (n *Node) open() error {
 	if n.memories, err = loadMemories(n.cfg.DataDir); err != nil {
 		return err
 	}
+	n.transport.Identify(n.serverID())
 	return n.checkFolder()
 }
 
@@ -324,6 +327,10 @@ func (n *Node) watchHealth() {
 		}
 		if err := n.cfg.Machine.Err(); err != nil {
 			n.fail(fmt.Errorf("the state machine has stopped: %w", err))
+			return
+		}
+		if err := n.checkJoinedForming(); err != nil {
+			n.fail(err)
 			return
 		}
 		n.tuneLog(r)

@@ -173,6 +173,20 @@ func (n *Node) serverAt(address raft.ServerAddress) string {
 	return ""
 }
 
+// raftLevelOnce is raftLevel, except that a warning or error about a member that is away keeps its level once per interval:
+// Raft repeats them several times per second.
+func (n *Node) raftLevelOnce(level slog.Level, message string, args []any) slog.Level {
+	at := n.raftLevel(level, message, args)
+	if at < slog.LevelWarn {
+		return at
+	}
+	id := n.serverOf(args)
+	if id == "" || n.reach.peer(id).failures == 0 {
+		return at
+	}
+	return n.repeats.level(at, message+" "+id)
+}
+
 // raftLevel returns the level at which a message of Raft is logged.
 func (n *Node) raftLevel(level slog.Level, message string, args []any) slog.Level {
 	if level < slog.LevelWarn {

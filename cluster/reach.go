@@ -203,6 +203,9 @@ func (n *Node) callPoll(ctx context.Context, s raft.Server, q any, limit time.Du
 	code, err := n.askLong(call, string(s.Address), methodPoll, q, &a)
 	ok = err == nil && code == command.CodeOK && a.ServerID == string(s.ID)
 	if ok || ctx.Err() == nil { // a call that the end of its cause cut off says nothing
+		if ok && n.reach.peer(string(s.ID)).failures > 0 {
+			n.repeats.forget(" " + string(s.ID))
+		}
 		n.reach.note(string(s.ID), ok, a.Applied, start)
 		n.weighHeartbeats()
 	}

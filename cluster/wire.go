@@ -124,12 +124,12 @@ func wireEnd(b []byte) error {
 // The other calls are rare, and small JSON objects.
 
 type helloMessage struct {
-	Name       string `json:"name"`
-	ServerID   string `json:"server_id"`
-	Address    string `json:"address"`
-	Cluster    string `json:"cluster,omitempty"` // empty: no state
-	LeaderID   string `json:"leader_id,omitempty"`
-	LeaderAddr string `json:"leader_address,omitempty"`
+	Name     string `json:"name"`
+	ServerID string `json:"server_id"`
+	Address  string `json:"address"`
+	// Cluster tells clusters apart and is not the cluster's id, which only members learn. Earlier versions send the id. It
+	// is empty for a node without state.
+	Cluster string `json:"cluster,omitempty"`
 	// Peers are the addresses that the sender would ask.
 	Peers []string `json:"peers,omitempty"`
 }
@@ -146,12 +146,30 @@ type joinMessage struct {
 	Address  string `json:"address"`
 	// HasState tells that the node takes part in Raft already and only makes its address known.
 	HasState bool `json:"has_state,omitempty"`
+	// Token is the consent of an administrator.
+	Token string `json:"token,omitempty"`
 	// Passed tells that a follower has passed the call on to its leader: it is not passed on again.
 	Passed bool `json:"passed,omitempty"`
+	// Proof is what the member that was asked first saw of the node. It counts only if a member has passed the call on.
+	Proof joinProof `json:"proof,omitzero"`
+}
+
+// joinProof is what the connection of a node that asks to join has proved.
+type joinProof struct {
+	// Self tells that the node is already the member that it says it is.
+	Self bool `json:"self,omitempty"`
+	// Listed tells that its certificate is for a host that the member knows, or has a configured name.
+	Listed bool `json:"listed,omitempty"`
+	// Covers are the addresses of members, and its own, that its certificate is for.
+	Covers []string `json:"covers,omitempty"`
 }
 
 type joinAnswer struct {
 	Cluster string `json:"cluster,omitempty"`
+	// Members are the addresses of the members.
+	Members []string `json:"members,omitempty"`
+	// Forming is how many voters the cluster waits for before it takes writes for the first time; 0 if it has had them.
+	Forming int `json:"forming,omitempty"`
 	// Refused says why the node may never join as it is.
 	Refused string `json:"refused,omitempty"`
 }

@@ -37,6 +37,9 @@ const (
 	TypeSetScopeOwner          Type = 21
 	// TypeSetSetting sets a setting of the cluster.
 	TypeSetSetting Type = 22
+	// TypeAddJoinToken lets a new member join, TypeUseJoinToken is the leader's: it has let one in.
+	TypeAddJoinToken Type = 23
+	TypeUseJoinToken Type = 24
 	// TypeSetPassword changes the password of an identity.
 	TypeSetPassword Type = 25
 	// TypeRotateSigningKey and TypeDeleteSigningKey change the keys that sign tokens, as root asks for it.
@@ -157,6 +160,8 @@ var types = [...]typeRow{
 	{TypeAddSigningKey, "AddSigningKey", 0},
 	{TypeSetScopeOwner, "SetScopeOwner", 0},
 	{TypeSetSetting, "SetSetting", 1},
+	{TypeAddJoinToken, "AddJoinToken", 2},
+	{TypeUseJoinToken, "UseJoinToken", 2},
 	{TypeSetPassword, "SetPassword", 2},
 	{TypeRotateSigningKey, "RotateSigningKey", 2},
 	{TypeDeleteSigningKey, "DeleteSigningKey", 2},

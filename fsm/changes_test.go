@@ -66,6 +66,8 @@ var silent = map[command.Type]string{
 	command.TypeRevokeToken:         "is about how somebody logs in",
 	command.TypeRevokeAccountTokens: "is about how somebody logs in",
 	command.TypeAddSigningKey:       "is a secret",
+	command.TypeAddJoinToken:        "is a secret",
+	command.TypeUseJoinToken:        "is the nodes' own",
 	command.TypeRotateSigningKey:    "is a secret",
 	command.TypeDeleteSigningKey:    "is about a secret",
 	command.TypeSetPassword:         "is about how somebody logs in",

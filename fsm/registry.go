@@ -47,6 +47,8 @@ var registry = [...]row{
 	of(command.TypeAddSigningKey, catalogue.AddSigningKey),
 	of(command.TypeSetScopeOwner, catalogue.SetScopeOwner),
 	of(command.TypeSetSetting, catalogue.SetSetting),
+	of(command.TypeAddJoinToken, catalogue.AddJoinToken),
+	of(command.TypeUseJoinToken, catalogue.UseJoinToken),
 	of(command.TypeSetPassword, catalogue.SetPassword),
 	of(command.TypeRotateSigningKey, catalogue.RotateSigningKey),
 	of(command.TypeDeleteSigningKey, catalogue.DeleteSigningKey),

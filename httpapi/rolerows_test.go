@@ -37,6 +37,7 @@ var roleRows = []roleRow{
 	{get, "/docs", "/docs", "", everybody, ownRoute + "a description"},
 	{get, "/cluster/status", "/cluster/status", "", adminsOnly, ownRoute + "shows addresses"},
 	{get, "/cluster/digest", "/cluster/digest?index=7", "", adminsOnly, ownRoute + "costs a scan on each node"},
+	{post, "/cluster/join-tokens", "/cluster/join-tokens", `{"lifetime": 60}`, rootOnly, ownRoute + "lets a node in, which then has all data"},
 	{get, "/cluster/settings", "/cluster/settings", "", anyAccount, ownRoute + "rules that clients follow"},
 	{get, "/cluster/settings/*setting", "/cluster/settings/name-schema", "", anyAccount, ownRoute + "rules that clients follow"},
 	{put, "/cluster/settings/*setting", "/cluster/settings/name-schema", `{"value": "generic"}`, rootOnly, "perm_config lets admins too; here a setting changes what apply does on all nodes"},

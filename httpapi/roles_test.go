@@ -72,7 +72,7 @@ var statusOf = map[string]int{
 func newRoleServer(t *testing.T) *testServer {
 	t.Helper()
 	all := executors{
-		command.TypeSetSetting: execute(catalogue.SetSetting), command.TypeResurrectDIDs: execute(catalogue.ResurrectDIDs),
+		command.TypeAddJoinToken: execute(catalogue.AddJoinToken), command.TypeSetSetting: execute(catalogue.SetSetting), command.TypeResurrectDIDs: execute(catalogue.ResurrectDIDs),
 	}
 	for _, some := range []executors{registryExecutors, replicaCommands(), authExecutors, didExecutors} {
 		maps.Copy(all, some)

@@ -7,9 +7,10 @@ import (
 	"dapple/command"
 )
 
-// settingRoutes are the rows of the settings of the cluster.
+// settingRoutes are the rows of the settings of the cluster and of who may join it.
 func (s *Server) settingRoutes() []route {
 	return []route{
+		{post, "/cluster/join-tokens", s.addJoinToken, needsToken},
 		{get, "/cluster/settings", s.listSettings, needsToken},
 		{get, "/cluster/settings/*setting", s.getSetting, needsToken},
 		{put, "/cluster/settings/*setting", s.setSetting, needsToken},

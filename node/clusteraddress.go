@@ -8,7 +8,9 @@ import (
 )
 
 // protected reports whether other nodes have to prove who they are.
-func (c Config) protected() bool { return c.TLSCert != "" || c.TLSKey != "" || c.TLSCA != "" }
+func (c Config) protected() bool {
+	return c.TLSCert != "" || c.TLSKey != "" || c.TLSCA != "" || c.ClusterKeyFile != ""
+}
 
 // clusterAddress returns the address to listen on for other nodes. Without protection, an address that names no host
 // becomes loopback if no other host takes part in the cluster. It returns transport.ErrOpen if other hosts do.

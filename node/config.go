@@ -40,6 +40,13 @@ type Config struct {
 
 	// TLSCert, TLSKey and TLSCA are PEM files; all three or none. With them nodes prove to each other who they are.
 	TLSCert, TLSKey, TLSCA string
+	// TLSNames are patterns of the names in the nodes' certificates, for nodes whose certificates are not for the hosts of
+	// their addresses.
+	TLSNames []string
+	// ClusterKeyFile holds the cluster keys, one per line, that nodes prove to each other; not together with TLSCert.
+	ClusterKeyFile string
+	// JoinToken, or the content of JoinTokenFile, lets the node join a cluster.
+	JoinToken, JoinTokenFile string
 	// ClusterInsecure lets the node listen for other nodes on an address that other hosts can reach although nothing
 	// proves who they are.
 	ClusterInsecure bool

@@ -17,7 +17,6 @@ import (
 	"dapple/cluster"
 	"dapple/fsm"
 	"dapple/httpapi"
-	"dapple/transport"
 )
 
 // ErrMachineFailed is in the chain of Err where the state machine has stopped: the data must not be served or written on.
@@ -68,7 +67,11 @@ func (n *Node) open(ctx context.Context, cfg Config) (err error) {
 	if err != nil {
 		return err
 	}
-	if n.cluster, err = cluster.Start(ctx, n.clusterConfig(cfg)); err != nil {
+	clusterConfig, err := n.clusterConfig(cfg)
+	if err != nil {
+		return err
+	}
+	if n.cluster, err = cluster.Start(ctx, clusterConfig); err != nil {
 		return err
 	}
 	serverConfig, err := n.serverConfig(cfg)
@@ -102,20 +105,17 @@ func (n *Node) open(ctx context.Context, cfg Config) (err error) {
 	return nil
 }
 
-func (n *Node) clusterConfig(cfg Config) cluster.Config {
+func (n *Node) clusterConfig(cfg Config) (cluster.Config, error) {
 	c := cluster.Config{
-		Insecure: cfg.ClusterInsecure,
-		NodeID:   cfg.NodeID, DataDir: cfg.DataDir, Version: cfg.Version, Features: *cfg.FeatureLevel,
+		NodeID: cfg.NodeID, DataDir: cfg.DataDir, Version: cfg.Version, Features: *cfg.FeatureLevel,
 		ClusterAddr: cfg.ClusterAddr, Listener: cfg.ClusterListener, ClusterAdvertise: cfg.ClusterAdvertise, HTTPAdvertise: cfg.HTTPAdvertise,
 		Join: cfg.Join, BootstrapExpect: cfg.BootstrapExpect,
 		Genesis: genesis(cfg), Machine: machine{n.machine}, Check: machine{n.machine}.Check, Digests: n.machine, Logger: cfg.Logger, Hook: cfg.Hook,
 		Heartbeat: cfg.HeartbeatTimeout, Election: cfg.ElectionTimeout, Lease: cfg.LeaseTimeout,
 		LogBytes: cfg.LogBytes, SnapshotInterval: cfg.SnapshotInterval,
 	}
-	if cfg.TLSCert != "" || cfg.TLSKey != "" || cfg.TLSCA != "" {
-		c.TLS = &transport.TLSFiles{Cert: cfg.TLSCert, Key: cfg.TLSKey, CA: cfg.TLSCA}
-	}
-	return c
+	err := n.secure(&c, cfg)
+	return c, err
 }
 
 func (n *Node) serverConfig(cfg Config) (httpapi.Config, error) {

@@ -47,8 +47,6 @@ type helloAnswer struct {
 type Refusal struct {
 	// Code tells why: CodeOtherCluster, CodeNotReady, CodeUnknownMethod, CodeQueueFull.
 	Code command.Code
-	// Cluster is the peer's cluster; zero where it has none.
-	Cluster ClusterID
 	// Message is for people.
 	Message string
 }
@@ -126,21 +124,27 @@ func readAnswer(r io.Reader) (helloAnswer, error) {
 	return a, nil
 }
 
-// judge decides on a hello that arrived here. serverID is this node's id where it takes part in Raft, else empty.
-func judge(h hello, own ClusterID, serverID string) helloAnswer {
-	a := helloAnswer{version: protocolVersion, cluster: own}
+// judge decides on a hello that arrived here. serverID is this node's id where it takes part in Raft, else empty. The
+// answer names the cluster only to a peer that has named it.
+func judge(h hello, own ClusterID, serverID string, member bool) helloAnswer {
+	a := helloAnswer{version: protocolVersion}
 	none := ClusterID{}
+	if h.cluster == own {
+		a.cluster = own
+	}
 	switch {
 	case h.version != protocolVersion:
 		a.code, a.message = command.CodeUnknownMethod, fmt.Sprintf("protocol version %d is not spoken here, %d is", h.version, protocolVersion)
 	case h.cluster != none && own != none && h.cluster != own:
-		a.code, a.message = command.CodeOtherCluster, fmt.Sprintf("this node belongs to cluster %x", own[:])
+		a.code, a.message = command.CodeOtherCluster, "this node belongs to another cluster"
 	case h.kind == kindInternal:
 		return a
 	case h.cluster == none || own == none:
 		a.code, a.message = command.CodeNotReady, "no Raft with a node that has no cluster"
 	case serverID == "":
 		a.code, a.message = command.CodeNotReady, "this node takes no part in Raft yet"
+	case !member:
+		a.code, a.message = command.CodeNotReady, fmt.Sprintf("this node knows no member %s", h.from)
 	case h.to != serverID:
 		// The address of a member may have been taken over by another incarnation; it must not vote in the member's name.
 		a.code, a.message = command.CodeNotReady, fmt.Sprintf("this node is %s, not %s", serverID, h.to)

@@ -7,11 +7,12 @@ import (
 )
 
 // ErrOpen is in the chain of New's error if other hosts could reach the port and nothing would prove who they are.
-var ErrOpen = errors.New("without certificates a node listens for other nodes on loopback only: " +
-	"set --cluster-tls-cert, --cluster-tls-key and --cluster-tls-ca, or --cluster-insecure to let every host in")
+var ErrOpen = errors.New("without a cluster key or certificates a node listens for other nodes on loopback only: " +
+	"set --cluster-key-file ('dapple cluster-key' makes a key) or --cluster-tls-cert, --cluster-tls-key and --cluster-tls-ca, " +
+	"or --cluster-insecure to let every host in")
 
 // protected reports whether peers have to prove who they are.
-func (c *Config) protected() bool { return c.TLS != nil }
+func (c *Config) protected() bool { return c.TLS != nil || c.Key != nil }
 
 // checkOpen refuses a port that anybody can reach and use. If Insecure allows it, checkOpen warns.
 func (c *Config) checkOpen(address net.Addr) error {

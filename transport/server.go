@@ -29,7 +29,6 @@ func (t *Transport) accept() {
 		}
 		c, err := t.track(raw, true)
 		if err != nil {
-			t.metrics.refused.WithLabelValues("too_many_connections").Inc()
 			_ = raw.Close()
 			continue
 		}
@@ -38,7 +37,7 @@ func (t *Transport) accept() {
 }
 
 // serveConn says hello and then serves calls, or hands the connection to Raft.
-func (t *Transport) serveConn(c net.Conn) {
+func (t *Transport) serveConn(c *trackedConn) {
 	handed := false
 	defer func() {
 		if !handed {
@@ -46,9 +45,10 @@ func (t *Transport) serveConn(c net.Conn) {
 		}
 	}()
 	_ = c.SetDeadline(time.Now().Add(t.cfg.HandshakeTimeout))
-	secure, err := t.cfg.TLS.server(c)
+	secure, err := t.secureServer(t.ctx, c)
 	if err != nil {
-		t.cfg.Logger.Error("no TLS with a peer", "peer", c.RemoteAddr(), "error", err)
+		t.metrics.refused.WithLabelValues("unproven").Inc()
+		t.strangers.warn(t.cfg.Logger, c.source, err)
 		return
 	}
 	h, err := readHello(secure)
@@ -59,8 +59,8 @@ func (t *Transport) serveConn(c net.Conn) {
 		}
 		return
 	}
-	layer, serverID := t.raftLayer()
-	a := judge(h, t.Cluster(), serverID)
+	peer := t.peer(h, secure)
+	layer, a := t.welcome(c, h, peer)
 	if err := writeAnswer(secure, a); err != nil {
 		return
 	}
@@ -74,7 +74,18 @@ func (t *Transport) serveConn(c net.Conn) {
 		handed = layer.hand(secure)
 		return
 	}
-	t.serveCalls(secure, h)
+	t.serveCalls(secure, c, h)
+}
+
+// welcome decides on a hello. A member's connection is a guest no more.
+func (t *Transport) welcome(c *trackedConn, h hello, peer Peer) (*RaftLayer, helloAnswer) {
+	layer, serverID := t.raftLayer()
+	member := t.isMember(peer)
+	a := judge(h, t.Cluster(), serverID, member)
+	if a.code == command.CodeOK && member && !t.enter(c) {
+		a.code, a.message = command.CodeQueueFull, "too many connections"
+	}
+	return layer, a
 }
 
 func refusalLabel(code command.Code) string {
@@ -83,41 +94,63 @@ func refusalLabel(code command.Code) string {
 		return "other_cluster"
 	case command.CodeNotReady:
 		return "not_ready"
+	case command.CodeQueueFull:
+		return "too_many_connections"
 	default:
 		return "version"
 	}
 }
 
+// guestIdle is how long a connection of a peer that is no member is kept between two calls.
+const guestIdle = 10 * time.Second
+
+// replyTime bounds the writing of an answer.
+const replyTime = 5 * time.Second
+
 // serveCalls answers the calls of one connection, one after the other.
-func (t *Transport) serveCalls(c net.Conn, h hello) {
+func (t *Transport) serveCalls(secure net.Conn, c *trackedConn, h hello) {
 	for {
-		// Twice what the caller keeps an idle connection for, so that it is nearly always the caller that closes.
-		_ = c.SetDeadline(time.Now().Add(2 * t.cfg.IdleTimeout))
-		q, err := readRequest(c, t.cfg.MaxFrame)
+		_ = secure.SetDeadline(time.Now().Add(t.idleLimit(c)))
+		q, err := readRequest(secure, t.cfg.MaxFrame)
 		if err != nil {
 			return
 		}
-		code, body := t.serveCall(q, h)
+		// Either side may have got its cluster since the hello.
+		code, body := t.serveCall(q, t.peer(h, secure), c)
 		if len(body) > t.cfg.MaxFrame-replyHead {
 			t.cfg.Logger.Error("answer is larger than a frame", "method", q.method, "bytes", len(body))
 			code, body = command.CodeInternal, nil
 		}
-		_ = c.SetDeadline(time.Now().Add(t.cfg.HandshakeTimeout))
-		if err := writeReply(c, code, body); err != nil {
+		_ = secure.SetDeadline(time.Now().Add(replyTime))
+		if err := writeReply(secure, code, body); err != nil {
 			return
 		}
 	}
 }
 
-func (t *Transport) serveCall(q request, h hello) (command.Code, []byte) {
+// idleLimit returns how long a connection is kept between two calls: a member's twice as long as the caller keeps it, so
+// that it is nearly always the caller that closes.
+func (t *Transport) idleLimit(c *trackedConn) time.Duration {
+	if !c.member {
+		return min(2*t.cfg.IdleTimeout, guestIdle)
+	}
+	return 2 * t.cfg.IdleTimeout
+}
+
+func (t *Transport) serveCall(q request, peer Peer, c *trackedConn) (command.Code, []byte) {
 	m, ok := t.cfg.Methods[q.method]
 	if !ok {
 		return command.CodeUnknownMethod, fmt.Appendf(nil, "no method %d", q.method)
 	}
-	if own := t.Cluster(); !m.Forming && (own == ClusterID{} || h.cluster != own) {
-		return command.CodeNotReady, []byte("not of one cluster")
+	if !m.Forming {
+		if !t.isMember(peer) {
+			return command.CodeNotReady, []byte("not a member of this cluster")
+		}
+		if !c.member && !t.enter(c) {
+			return command.CodeQueueFull, []byte("too many connections")
+		}
 	}
-	ctx, cancel := context.WithTimeout(t.ctx, min(q.timeout, t.cfg.CallTimeout))
+	ctx, cancel := context.WithTimeout(context.WithValue(t.ctx, peerKey{}, peer), min(q.timeout, t.cfg.CallTimeout))
 	defer cancel()
 	start := time.Now()
 	code, body := m.Handle(ctx, q.body)

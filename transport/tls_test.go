@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -95,6 +96,54 @@ func TestMutualTLS(t *testing.T) {
 	client := open(t, Config{TLS: ours.files(t, ours, local)}, clusterA)
 	_, _, err := client.Call(callTime(t), elsewhere.Addr().String(), echo, nil)
 	require.False(t, sent(t, err), "the certificate is for another address: %v", err)
+}
+
+// Certificates are judged by their names in both roles: those of the hosts that are dialled, or of the patterns.
+func TestCertificateNames(t *testing.T) {
+	ours, local := newAuthority(t), net.IPv4(127, 0, 0, 1)
+	elsewhere := net.IPv4(10, 1, 2, 3)
+	named := func(ip net.IP, names ...string) *TLSFiles {
+		f := ours.files(t, ours, ip)
+		f.Names = names
+		return f
+	}
+	for name, c := range map[string]struct {
+		server net.IP
+		names  []string
+		ok     bool
+	}{
+		"its host": {local, nil, true}, "another host": {elsewhere, nil, false},
+		"pattern": {elsewhere, []string{"n*.example.org", "10.1.2.*"}, true}, "a star is one part": {elsewhere, []string{"10.*"}, false},
+		"pattern or host": {local, []string{"10.1.2.*"}, true}, "neither": {elsewhere, []string{"10.1.3.*"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := open(t, Config{TLS: named(c.server)}, clusterA)
+			client := open(t, Config{TLS: named(local, c.names...)}, clusterA)
+			_, _, err := client.Call(callTime(t), server.Addr().String(), echo, nil)
+			if c.ok {
+				require.NoError(t, err)
+				return
+			}
+			require.False(t, sent(t, err), "%v", err)
+		})
+	}
+
+	// The server is told whose certificate the client has.
+	peers := make(chan Peer, 1)
+	methods := testMethods()
+	methods[echo] = Method{Name: "echo", Forming: true, Handle: func(ctx context.Context, _ []byte) (command.Code, []byte) {
+		peers <- PeerOf(ctx)
+		return command.CodeOK, nil
+	}}
+	server := open(t, Config{TLS: named(local, "{node}.2.3.*"), Methods: methods}, clusterA)
+	client := open(t, Config{TLS: named(net.IPv4(1, 2, 3, 4)), Name: "1@a"}, clusterA)
+	_, _, err := client.Call(callTime(t), server.Addr().String(), echo, nil)
+	require.NoError(t, err)
+	peer := <-peers
+	require.True(t, peer.Is("1@a"))
+	require.True(t, peer.Covers("1.2.3.4:7080", "n"), "its host")
+	require.False(t, peer.Covers("1.2.3.5:7080", "n"), "another host")
+	require.True(t, peer.Covers("1.2.3.5:7080", "1"), "the name of node 1")
 }
 
 func TestTLSFilesAreChecked(t *testing.T) {

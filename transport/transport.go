@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dapple/command"
@@ -44,17 +45,21 @@ type Config struct {
 	Name string
 	// Methods is the table of internal calls, by number.
 	Methods map[byte]Method
-	// TLS makes every connection mutual TLS; nil is plain TCP.
+	// TLS makes every connection mutual TLS; Key makes both sides prove a cluster key. With neither it is plain TCP.
 	TLS *TLSFiles
+	Key *KeyFile
 	// Insecure allows plain TCP on an address that other hosts can reach.
 	Insecure bool
+	// IsMember reports whether a peer that names this node's cluster is a member of it. Only members may open Raft
+	// connections and make calls that are not marked as Forming. Nil takes every such peer for a member.
+	IsMember func(Peer) bool
 
-	MaxConns         int           // connections accepted at a time: 512
+	MaxConns         int           // connections of members accepted at a time: 512
 	MaxFrame         int           // largest request and answer in bytes: 16 MiB
 	MaxPerPeer       int           // connections of calls to one peer at a time: 32
 	MaxIdle          int           // of those, kept open while idle: 8
 	DialTimeout      time.Duration // 3 s
-	HandshakeTimeout time.Duration // 5 s
+	HandshakeTimeout time.Duration // 3 s
 	IdleTimeout      time.Duration // after which an idle connection of calls is closed: 60 s
 	CallTimeout      time.Duration // longest call, and the deadline of one without: 60 s
 
@@ -68,7 +73,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.MaxPerPeer, 32)
 	setDefault(&c.MaxIdle, 8)
 	setDefault(&c.DialTimeout, 3*time.Second)
-	setDefault(&c.HandshakeTimeout, 5*time.Second)
+	setDefault(&c.HandshakeTimeout, 3*time.Second)
 	setDefault(&c.IdleTimeout, time.Minute)
 	setDefault(&c.CallTimeout, time.Minute)
 	if c.Logger == nil {
@@ -85,20 +90,24 @@ func setDefault[T comparable](v *T, d T) {
 
 // Transport is one node's end of the port: it accepts and dials. Its methods may be called concurrently.
 type Transport struct {
-	cfg      Config
-	listener net.Listener
-	metrics  *metrics
-	pools    pools
-	ctx      context.Context // ends when the transport closes
-	cancel   context.CancelFunc
-	running  sync.WaitGroup
+	cfg       Config
+	listener  net.Listener
+	metrics   *metrics
+	pools     pools
+	strangers strangers
+	ctx       context.Context // ends when the transport closes
+	cancel    context.CancelFunc
+	running   sync.WaitGroup
 
-	mu      sync.Mutex
-	cluster ClusterID
-	raft    *RaftLayer            // nil until OpenRaft
-	conns   map[net.Conn]struct{} // every open connection, accepted or dialled
-	inbound int
-	closed  bool
+	mu       sync.Mutex
+	cluster  ClusterID
+	identity string
+	raft     *RaftLayer            // nil until OpenRaft
+	conns    map[net.Conn]struct{} // every open connection, accepted or dialled
+	inbound  int                   // accepted ones
+	members  int                   // accepted ones of members
+	guests   guests                // the other accepted ones
+	closed   bool
 }
 
 // New listens but accepts nothing yet, so that the handlers may be given a node that uses the transport. Call Start
@@ -107,6 +116,9 @@ func New(cfg Config) (*Transport, error) {
 	cfg.setDefaults()
 	if len(cfg.Name) > maxName {
 		return nil, fmt.Errorf("transport: name longer than %d bytes", maxName)
+	}
+	if cfg.TLS != nil && cfg.Key != nil {
+		return nil, errors.New("transport: give either a cluster key or certificates, not both")
 	}
 	if cfg.TLS != nil {
 		if _, _, err := cfg.TLS.load(); err != nil {
@@ -124,14 +136,26 @@ func New(cfg Config) (*Transport, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	t := &Transport{cfg: cfg, listener: l, ctx: ctx, cancel: cancel, conns: map[net.Conn]struct{}{}}
+	t := &Transport{cfg: cfg, listener: l, ctx: ctx, cancel: cancel, conns: map[net.Conn]struct{}{}, identity: cfg.Name}
 	t.metrics = newMetrics(t)
 	t.pools.byPeer = map[string]*pool{}
 	return t, nil
 }
 
 // Start accepts connections, in the background until Close.
-func (t *Transport) Start() { t.running.Go(t.accept) }
+func (t *Transport) Start() {
+	t.running.Go(t.accept)
+	if t.cfg.Key != nil {
+		t.running.Go(t.watchKey)
+	}
+}
+
+// Identify sets the server id by which this node introduces itself to its peers; until then it is Config.Name.
+func (t *Transport) Identify(serverID string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.identity = serverID
+}
 
 // Addr returns the address that the transport listens on.
 func (t *Transport) Addr() net.Addr { return t.listener.Addr() }
@@ -184,6 +208,9 @@ func (t *Transport) Close() error {
 // trackedConn leaves the table of open connections when it is closed.
 type trackedConn struct {
 	net.Conn
+	source  string                   // of an accepted one: the peer's address without port
+	member  bool                     // an accepted one of a member
+	key     atomic.Pointer[[32]byte] // of the cluster key that was proved
 	once    sync.Once
 	release func()
 }
@@ -196,34 +223,57 @@ func (c *trackedConn) Close() error {
 
 var (
 	errClosed   = errors.New("transport is closed")
-	errTooMany  = errors.New("too many connections")
 	errTooLarge = errors.New("larger than a frame may be")
 )
 
-// track registers an open connection, so that Close ends it; inbound ones are counted against MaxConns.
-func (t *Transport) track(c net.Conn, inbound bool) (net.Conn, error) {
+// track registers an open connection, so that Close ends it. An inbound one is a guest at first; another guest may be
+// closed for it.
+func (t *Transport) track(c net.Conn, inbound bool) (*trackedConn, error) {
+	tc := &trackedConn{Conn: c}
+	tc.release = func() { t.untrack(tc, inbound) }
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	if t.closed {
+		t.mu.Unlock()
 		return nil, errClosed
 	}
-	if inbound && t.inbound >= t.cfg.MaxConns {
-		return nil, errTooMany
-	}
-	tc := &trackedConn{Conn: c}
-	tc.release = func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		delete(t.conns, tc)
-		if inbound {
-			t.inbound--
-		}
-	}
 	t.conns[tc] = struct{}{}
+	var evicted *trackedConn
 	if inbound {
 		t.inbound++
+		tc.source = sourceOf(c)
+		evicted = t.guests.add(tc)
+	}
+	t.mu.Unlock()
+	if evicted != nil {
+		t.metrics.refused.WithLabelValues("unproven").Inc()
+		_ = evicted.Close()
 	}
 	return tc, nil
+}
+
+func (t *Transport) untrack(c *trackedConn, inbound bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.conns, c)
+	if inbound {
+		t.inbound--
+		t.guests.remove(c)
+	}
+	if c.member {
+		t.members--
+	}
+}
+
+// enter makes a member's connection of a guest; false if it was closed meanwhile or there are too many.
+func (t *Transport) enter(c *trackedConn) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.members >= t.cfg.MaxConns || !t.guests.remove(c) {
+		return false
+	}
+	c.member = true
+	t.members++
+	return true
 }
 
 // dial connects to address, and says hello as a connection of that kind to the server named to.
@@ -258,14 +308,16 @@ func (t *Transport) dial(ctx context.Context, kind byte, address, to string) (ne
 	return secure, nil
 }
 
-func (t *Transport) greet(ctx context.Context, c net.Conn, kind byte, address, to string) (net.Conn, error) {
+func (t *Transport) greet(ctx context.Context, c *trackedConn, kind byte, address, to string) (net.Conn, error) {
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	secure, err := t.cfg.TLS.client(c, address)
+	secure, err := t.secureClient(ctx, c, address)
 	if err != nil {
 		return nil, err
 	}
-	h := hello{kind: kind, version: protocolVersion, cluster: t.Cluster(), from: t.cfg.Name, to: to}
+	t.mu.Lock()
+	h := hello{kind: kind, version: protocolVersion, cluster: t.cluster, from: t.identity, to: to}
+	t.mu.Unlock()
 	if err := writeHello(secure, h); err != nil {
 		return nil, err
 	}
@@ -274,7 +326,7 @@ func (t *Transport) greet(ctx context.Context, c net.Conn, kind byte, address, t
 		return nil, err
 	}
 	if a.code != command.CodeOK {
-		return nil, &Refusal{Code: a.code, Cluster: a.cluster, Message: a.message}
+		return nil, &Refusal{Code: a.code, Message: a.message}
 	}
 	if !stop() {
 		return nil, context.Cause(ctx)

@@ -39,7 +39,7 @@ func checkEnvironment(model *kong.Node, environ []string) error {
 
 // variables returns the variables of all flags as they are documented, and those with the spellings of earlier versions.
 func variables(model *kong.Node) (known, all []string) {
-	known, all = []string{rootPasswordVariable}, []string{rootPasswordVariable}
+	known, all = []string{rootPasswordVariable, joinTokenVariable}, []string{rootPasswordVariable, joinTokenVariable}
 	var visit func(*kong.Node)
 	visit = func(node *kong.Node) {
 		for _, flag := range node.Flags {

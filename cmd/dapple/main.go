@@ -16,14 +16,16 @@ import (
 
 // cli is the whole command line.
 type cli struct {
-	Serve   serveCmd   `cmd:"" help:"Run one node of a cluster."`
-	Dev     devCmd     `cmd:"" help:"Run a whole cluster in one process, for development and for trying it out."`
-	Health  healthCmd  `cmd:"" help:"Ask a node whether it is ready; exit status 0 if so."`
-	Bench   benchCmd   `cmd:"" help:"Measure how fast a server of the API answers."`
-	Import  importCmd  `cmd:"" help:"Register files, replicas and datasets from lines of JSON."`
-	Account accountCmd `cmd:"" help:"Change how accounts log in."`
-	Token   tokenCmd   `cmd:"" help:"Revoke tokens, and change the keys that sign them."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve      serveCmd      `cmd:"" help:"Run one node of a cluster."`
+	Dev        devCmd        `cmd:"" help:"Run a whole cluster in one process, for development and for trying it out."`
+	Health     healthCmd     `cmd:"" help:"Ask a node whether it is ready; exit status 0 if so."`
+	Bench      benchCmd      `cmd:"" help:"Measure how fast a server of the API answers."`
+	Import     importCmd     `cmd:"" help:"Register files, replicas and datasets from lines of JSON."`
+	Account    accountCmd    `cmd:"" help:"Change how accounts log in."`
+	Token      tokenCmd      `cmd:"" help:"Revoke tokens, and change the keys that sign them."`
+	ClusterKey clusterKeyCmd `cmd:"" help:"Print a new key for --cluster-key-file."`
+	JoinToken  joinTokenCmd  `cmd:"" help:"Print a token that lets one new node join a cluster, once."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 
 	SkipEntry skipEntryCmd `cmd:"" help:"Show an entry of a stopped node's log, and have the node pass over it. See docs/runbook.md first."`
 }

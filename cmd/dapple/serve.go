@@ -17,6 +17,9 @@ import (
 // seen by every user of the host.
 const rootPasswordVariable = "DAPPLE_ROOT_PASSWORD"
 
+// joinTokenVariable holds the token with which the node joins a cluster. No flag stands for it either.
+const joinTokenVariable = "DAPPLE_JOIN_TOKEN"
+
 // serveCmd is one node. Every flag is also an environment variable (DAPPLE_NODE_ID for --node-id) and a key of the
 // configuration file. Acronyms need a name of their own, since kong would take HTTPTLS for one word; aliases and the second
 // variable are spellings of earlier versions.
@@ -39,10 +42,13 @@ type serveCmd struct {
 
 	NameSchema string `help:"Syntax of names in a cluster that this node forms: generic, atlas, belleii, cms, dune, lsst and others. A cluster that exists keeps its own." placeholder:"SCHEMA"`
 
-	ClusterTLSCert  string `name:"cluster-tls-cert" help:"Certificate of this node for traffic between nodes (PEM). With key and CA, nodes must prove who they are."`
-	ClusterTLSKey   string `name:"cluster-tls-key" help:"Key of the certificate (PEM)."`
-	ClusterTLSCA    string `name:"cluster-tls-ca" aliases:"cluster-tlsca" env:"DAPPLE_CLUSTER_TLS_CA,DAPPLE_CLUSTER_TLSCA" help:"Certificates of the authorities that other nodes' certificates must come from (PEM)."`
-	ClusterInsecure bool   `help:"Listen for other nodes on any address although nothing proves who they are: whoever reaches the port can read and change everything."`
+	ClusterTLSCert  string   `name:"cluster-tls-cert" help:"Certificate of this node for traffic between nodes (PEM). With key and CA, nodes must prove who they are."`
+	ClusterTLSKey   string   `name:"cluster-tls-key" help:"Key of the certificate (PEM)."`
+	ClusterTLSCA    string   `name:"cluster-tls-ca" aliases:"cluster-tlsca" env:"DAPPLE_CLUSTER_TLS_CA,DAPPLE_CLUSTER_TLSCA" help:"Certificates of the authorities that other nodes' certificates must come from (PEM)."`
+	ClusterTLSNames []string `name:"cluster-tls-names" env:"DAPPLE_CLUSTER_TLS_NAMES" help:"Patterns of the names in the certificates of nodes, if these are not for the hosts of their addresses. * is any text without a dot, {node} the node's id." placeholder:"PATTERN"`
+	ClusterKeyFile  string   `help:"File with the key that nodes prove to each other, made by dapple cluster-key. One per line: the first is proved, all are accepted. It is read again when it changes." placeholder:"FILE"`
+	JoinTokenFile   string   `help:"File with the token that lets this node join a cluster, made by dapple join-token. It can be in the environment variable DAPPLE_JOIN_TOKEN too." placeholder:"FILE"`
+	ClusterInsecure bool     `help:"Listen for other nodes on any address although nothing proves who they are: whoever reaches the port can read and change everything."`
 
 	HTTPTLSCert  string            `name:"http-tls-cert" aliases:"httptls-cert" env:"DAPPLE_HTTP_TLS_CERT,DAPPLE_HTTPTLS_CERT" help:"Certificate chain for HTTPS (PEM). It is read again when it changes."`
 	HTTPTLSKey   string            `name:"http-tls-key" aliases:"httptls-key" env:"DAPPLE_HTTP_TLS_KEY,DAPPLE_HTTPTLS_KEY" help:"Key of the certificate (PEM)."`
@@ -124,8 +130,9 @@ func (c *serveCmd) nodeConfig(logger *slog.Logger) node.Config {
 		ClusterAddr: c.ClusterAddr, ClusterAdvertise: c.ClusterAdvertise,
 		BootstrapExpect: c.BootstrapExpect, Join: c.Join, NameSchema: c.NameSchema, PasswordMinLength: c.PasswordMinLength,
 		TLSCert: c.ClusterTLSCert, TLSKey: c.ClusterTLSKey, TLSCA: c.ClusterTLSCA,
-		ClusterInsecure: c.ClusterInsecure,
-		HTTPTLSCert:     c.HTTPTLSCert, HTTPTLSKey: c.HTTPTLSKey, HTTPClientCA: c.HTTPClientCA,
+		TLSNames: c.ClusterTLSNames, ClusterKeyFile: c.ClusterKeyFile, ClusterInsecure: c.ClusterInsecure,
+		JoinToken: os.Getenv(joinTokenVariable), JoinTokenFile: c.JoinTokenFile,
+		HTTPTLSCert: c.HTTPTLSCert, HTTPTLSKey: c.HTTPTLSKey, HTTPClientCA: c.HTTPClientCA,
 		TrustedProxies: c.TrustedProxy, CORSOrigins: c.CORSOrigins, HTTP2: c.HTTP2, OIDCIssuers: c.OIDCIssuer,
 		GeoIPDatabase: c.GeoIPDatabase, Logger: logger, Version: version.String(),
 	}

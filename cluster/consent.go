@@ -1,0 +1,158 @@
+package cluster
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/raft"
+	"google.golang.org/protobuf/proto"
+
+	"dapple/command"
+	"dapple/transport"
+)
+
+// isProtected reports whether peers have to prove who they are.
+func (n *Node) isProtected() bool { return n.cfg.TLS != nil || n.cfg.Key != nil }
+
+// isMember reports whether a peer that names this node's cluster may act as a member. It must be in the membership, with
+// a certificate for its address. A node that lags behind may not know a new member yet, and must not keep it from being
+// elected: without a membership or a leader it takes any peer that is listed.
+func (n *Node) isMember(p transport.Peer) bool {
+	servers := n.servers()
+	for _, s := range servers {
+		if p.Is(string(s.ID)) && p.Covers(string(s.Address), nameOf(string(s.ID))) {
+			return true
+		}
+	}
+	return (len(servers) == 0 || n.views.get().leaderID == "") && n.isListed(p)
+}
+
+// isListed reports whether a peer's certificate is for a host that this node knows: of a member, or of its settings.
+// Without TLS every peer is listed.
+func (n *Node) isListed(p transport.Peer) bool {
+	n.mu.Lock()
+	known := slices.Concat(n.cfg.addresses(), n.hosts)
+	n.mu.Unlock()
+	for _, s := range n.servers() {
+		known = append(known, string(s.Address))
+	}
+	return slices.ContainsFunc(known, func(address string) bool { return p.Covers(address, nameOf(p.Name)) })
+}
+
+// meet remembers where the members are: until the membership has come with the log, their certificates are known by it.
+func (n *Node) meet(addresses []string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.hosts = addresses
+}
+
+// proofOf is what a connection proves of the node that asks to join.
+func (n *Node) proofOf(p transport.Peer, q joinMessage) joinProof {
+	proof := joinProof{
+		Self:   p.SameCluster && p.Is(q.ServerID) && n.isMember(p),
+		Listed: n.cfg.TLS != nil && n.isListed(p),
+	}
+	if n.cfg.TLS == nil {
+		return proof
+	}
+	addresses := []string{q.Address}
+	for _, s := range n.servers() {
+		addresses = append(addresses, string(s.Address))
+	}
+	for _, a := range addresses {
+		if p.Covers(a, q.Name) {
+			proof.Covers = append(proof.Covers, a)
+		}
+	}
+	return proof
+}
+
+// consent returns why a node may not become a member. It may while the cluster forms, with a join token, or with a listed
+// certificate for its own address and for those of the incarnations that it replaces. Without a cluster key or TLS
+// anybody may. n.membership is held.
+func (n *Node) consent(q joinMessage, old []raft.Server) *Error {
+	m := n.currentMeta()
+	forming := len(n.servers()) < max(m.Forming, m.JoinedForming)
+	switch {
+	case !n.isProtected(), forming && n.cfg.Key != nil, q.Proof.isFor(q, old):
+		return nil
+	case q.Token != "":
+		return n.useToken(q)
+	case n.cfg.Key != nil:
+		return errorf(command.CodeAccessDenied, "a new member needs a join token: make one with 'dapple join-token' and give it to the node")
+	default:
+		return errorf(command.CodeAccessDenied, "a new member needs a certificate that matches --cluster-tls-names, or a join token")
+	}
+}
+
+// isFor reports whether a certificate lets a node join at its address in place of earlier incarnations.
+func (p joinProof) isFor(q joinMessage, old []raft.Server) bool {
+	return p.Listed && slices.Contains(p.Covers, q.Address) && !slices.ContainsFunc(old, func(s raft.Server) bool {
+		return !slices.Contains(p.Covers, string(s.Address))
+	})
+}
+
+// consentAddress returns why a node may not take the address of a member to another place.
+func (n *Node) consentAddress(q joinMessage, s raft.Server) *Error {
+	switch {
+	case !n.isProtected(), q.Proof.Self:
+		return nil
+	case q.Token != "":
+		return n.useToken(q)
+	}
+	return errorf(command.CodeAccessDenied, "%s is known at %s: another address needs the member's own connection, or a join token", s.ID, s.Address)
+}
+
+// useToken lets a server in by a join token, once. The state of this leader is asked first, so that wrong tokens do not
+// fill the log.
+func (n *Node) useToken(q joinMessage) *Error {
+	digest := sha256.Sum256([]byte(q.Token))
+	if n.cfg.CheckJoinToken == nil {
+		return errorf(command.CodeAccessDenied, "join tokens are not taken here")
+	}
+	if err := n.cfg.CheckJoinToken(digest, q.ServerID); err != nil {
+		return errorf(command.CodeAccessDenied, "%v", err)
+	}
+	payload, err := proto.Marshal(&command.UseJoinToken{Digest: digest[:], ServerId: q.ServerID})
+	if err != nil {
+		return errorf(command.CodeInternal, "%v", err)
+	}
+	r, failure := n.applyDirect(command.Command{Type: command.TypeUseJoinToken, Payload: payload})
+	switch {
+	case failure != nil:
+		return failure
+	case r.Code != command.CodeOK:
+		return errorf(command.CodeAccessDenied, "%s", r.Message)
+	}
+	n.log.Info("a join token was used", "node", q.ServerID, "address", q.Address)
+	return nil
+}
+
+// checkJoinedForming notes that a cluster which this node joined while it formed has had all its voters.
+func (n *Node) checkJoinedForming() error {
+	expect := n.currentMeta().JoinedForming
+	if expect == 0 || n.voters() < expect {
+		return nil
+	}
+	return n.updateMeta(func(m *meta) { m.JoinedForming = 0 })
+}
+
+// publicPrefix begins the name of a cluster that nodes outside it are told.
+const publicPrefix = "#"
+
+// publicName returns a name that tells clusters apart and does not give the id away.
+func publicName(id transport.ClusterID) string {
+	digest := sha256.Sum256(append([]byte("dapple cluster "), id[:]...))
+	return publicPrefix + hex.EncodeToString(digest[:8])
+}
+
+// publicNameOf returns the public name of a cluster from what a member says: earlier versions say the id itself.
+func publicNameOf(text string) string {
+	id, err := parseClusterID(text)
+	if err != nil || strings.HasPrefix(text, publicPrefix) {
+		return text
+	}
+	return publicName(id)
+}

@@ -4,7 +4,7 @@ package command
 // The leader refuses it from another node.
 func (t Type) LeaderOnly() bool {
 	switch t {
-	case TypeTermStart, TypeGenesis, TypeTrimChanges, TypeRaiseFeatures, TypeAddSigningKey,
+	case TypeTermStart, TypeGenesis, TypeTrimChanges, TypeRaiseFeatures, TypeAddSigningKey, TypeUseJoinToken,
 		TypeExpireUnavailable, TypeForgetExpired, TypeIndexLifetimes:
 		return true
 	}

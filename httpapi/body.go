@@ -44,18 +44,23 @@ func (s *Server) readBody(c *gin.Context) ([]byte, error) {
 	if length < 0 {
 		expected, first = limit+1, firstUnknown
 	}
-	body, err := s.growBody(held, nil, min(expected, first))
+	body, err := s.growBody(c, held, nil, min(expected, first))
 	deadline := http.NewResponseController(c.Writer)
+	progress := newBodyProgress(s.limits)
 	for err == nil {
 		if len(body) == cap(body) {
 			if int64(len(body)) >= expected {
 				expected = limit + 1 // more came than was announced
 			}
-			if body, err = s.growBody(held, body, min(int64(cap(body))*2, expected)); err != nil {
+			if body, err = s.growBody(c, held, body, min(grown(int64(cap(body))), expected)); err != nil {
 				break
 			}
 		}
-		_ = deadline.SetReadDeadline(time.Now().Add(s.limits.Stall))
+		var until time.Time
+		if until, err = progress.next(len(body)); err != nil {
+			break
+		}
+		_ = deadline.SetReadDeadline(until)
 		var n int
 		n, err = c.Request.Body.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
@@ -64,6 +69,11 @@ func (s *Server) readBody(c *gin.Context) ([]byte, error) {
 		}
 	}
 	_ = deadline.SetReadDeadline(time.Time{})
+	if err = progress.judge(err); isSlow(err) {
+		c.Set(keyBodyEnded, true) // nobody waits for the rest
+		c.Header("Connection", "close")
+		return nil, err
+	}
 	var refusal *catalogue.Error
 	refused := errors.As(err, &refusal)
 	c.Set(keyBodyEnded, !refused)
@@ -82,6 +92,9 @@ func (s *Server) readBody(c *gin.Context) ([]byte, error) {
 // lingerFrom is the size from which net/http closes the connection on a body that nobody has read.
 const lingerFrom = 256 << 10
 
+// strangerLinger bounds what is read for that of a client without a token. It is more than most bodies have.
+const strangerLinger = 4 << 20
+
 // linger lets a client that was refused before it had sent its large body send on for a while: most clients read no answer until
 // they have sent everything, and a closed connection would hide it from them. Its deadline stays for what net/http still reads.
 func (s *Server) linger(c *gin.Context) {
@@ -97,7 +110,11 @@ func (s *Server) linger(c *gin.Context) {
 	if conn.Flush() != nil || conn.SetReadDeadline(time.Now().Add(s.limits.Stall)) != nil {
 		return
 	}
-	_, _ = io.CopyN(io.Discard, r.Body, s.limits.Body)
+	most := s.limits.Body
+	if issuer(c) == "" {
+		most = min(most, strangerLinger)
+	}
+	_, _ = io.CopyN(io.Discard, r.Body, most)
 }
 
 // boundUnread gives the rest of a body a while to come. What no handler reads net/http does, up to lingerFrom of it: before it sends

@@ -159,14 +159,14 @@ func TestBodyIsNotReadForAFullQueue(t *testing.T) {
 
 // A client that reads no answer before it has sent everything must get the refusal and not a closed connection.
 func TestRefusalOfLargeBody(t *testing.T) {
-	ts, _ := bodyServer(t, Limits{Body: 4 << 20})
+	ts, _ := bodyServer(t, Limits{Body: 1 << 20})
 	url := ts.serve()
 	for name, tt := range map[string]struct {
 		path   string
 		size   int
 		status int
 	}{
-		"over the limit": {"/x", 7 << 20, 413},
+		"over the limit": {"/x", 3 << 20, 413},
 		"no such path":   {"/none", 3 << 20, 404},
 	} {
 		conn := rawRequest(t, url, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", tt.path, tt.size))

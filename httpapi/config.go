@@ -50,7 +50,8 @@ type Config struct {
 type Limits struct {
 	// Body is the largest request body in bytes: 64 MiB.
 	Body int64
-	// BodiesInFlight is how many bytes of bodies may be held at one time: 256 MiB. Beyond, requests are answered 503.
+	// BodiesInFlight is how many bytes of bodies may be held at one time: 256 MiB. Beyond, requests are answered 503. One account,
+	// or one source, may hold half of it.
 	BodiesInFlight int64
 	// Items is how many items a bulk request may name: 10,000.
 	Items int
@@ -66,6 +67,8 @@ type Limits struct {
 	Stall time.Duration
 	// Query is how long a query may work without lines to show for it: 30 s.
 	Query time.Duration
+	// BodyTime is how long a body may take to arrive: 2 minutes.
+	BodyTime time.Duration
 	// Refusal is how long a write that meets an overload is held before it is told: 1 s, by chance up to half of it less or more, so that those
 	// who were refused together do not come again together. A client that comes again at once takes as much of the processors as one
 	// that is served.
@@ -84,6 +87,8 @@ type Limits struct {
 	LoginInterval time.Duration
 	// FeedReaders is how many requests may follow the changes at one time: 64. Beyond, they are answered 503.
 	FeedReaders int
+	// FeedReadersPerAccount is how many of them one account may have: a quarter of FeedReaders, at least 2.
+	FeedReadersPerAccount int
 	// Heartbeat is how often a reader of the changes is told where it stands: 10 s.
 	Heartbeat time.Duration
 }
@@ -98,6 +103,7 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.Idle, 120*time.Second)
 	setDefault(&l.Stall, 30*time.Second)
 	setDefault(&l.Query, 30*time.Second)
+	setDefault(&l.BodyTime, 2*time.Minute)
 	setDefault(&l.Refusal, time.Second)
 	setDefault(&l.Write, 10*time.Second)
 	setDefault(&l.Wait, 5*time.Second)
@@ -105,6 +111,7 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.LoginFailures, 10)
 	setDefault(&l.LoginInterval, 6*time.Second)
 	setDefault(&l.FeedReaders, 64)
+	setDefault(&l.FeedReadersPerAccount, max(2, l.FeedReaders/4))
 	setDefault(&l.Heartbeat, 10*time.Second)
 }
 

@@ -3,17 +3,21 @@ package httpapi
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"dapple/catalogue"
-	"dapple/command"
 )
+
+// feedRetry is when a reader may come again that has found no place: places are held for long.
+const feedRetry = 10 * time.Second
 
 // feeds are the requests that read the change feed.
 type feeds struct {
 	reader Reader
 	most   int
+	shares *shares         // of accounts
 	ctx    context.Context // ends with the server
 	stop   context.CancelFunc
 	sent   prometheus.Counter
@@ -22,22 +26,25 @@ type feeds struct {
 	open map[*feedReader]struct{}
 }
 
-func newFeeds(reader Reader, most int) *feeds {
+func newFeeds(reader Reader, most, perAccount int) *feeds {
 	ctx, stop := context.WithCancel(context.Background())
 	return &feeds{
-		reader: reader, most: most, ctx: ctx, stop: stop, open: map[*feedReader]struct{}{},
+		reader: reader, most: most, shares: newShares(int64(perAccount)), ctx: ctx, stop: stop, open: map[*feedReader]struct{}{},
 		sent: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: "changes", Name: "events_sent_total", Help: "Events of the change feed sent to readers.",
 		}),
 	}
 }
 
-// enter takes a reader in, or returns CodeOverloaded.
+// enter takes a reader in, or returns a limitError.
 func (f *feeds) enter(r *feedReader) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.open) >= f.most {
-		return catalogue.Errorf(command.CodeOverloaded, "%d readers follow the changes on this node already", f.most)
+		return overLimit(limitFeeds, feedRetry, "%d readers follow the changes on this node already", f.most)
+	}
+	if !f.shares.take(issuer(r.c), 1) {
+		return overLimit(limitFeedShare, feedRetry, "%d readers of the account follow the changes on this node already", f.shares.most)
 	}
 	f.open[r] = struct{}{}
 	return nil
@@ -47,6 +54,7 @@ func (f *feeds) leave(r *feedReader) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.open, r)
+	f.shares.release(issuer(r.c), 1)
 }
 
 // slowest returns the number of readers and the position of the one that is furthest behind, newest where there is none.

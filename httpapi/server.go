@@ -30,6 +30,7 @@ type Server struct {
 	limits        Limits
 	log           *slog.Logger
 	bodies        budget
+	bodyShares    *shares // of accounts and sources
 	coming        coming
 	held          atomic.Int64 // refused requests that wait to be told
 	metrics       *metrics
@@ -73,10 +74,11 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.tokens = newTokens(s, cfg.TokenLifetime)
 	s.authenticator = s.tokens
-	s.feeds = newFeeds(cfg.Reader, cfg.Limits.FeedReaders)
+	s.feeds = newFeeds(cfg.Reader, cfg.Limits.FeedReaders, cfg.Limits.FeedReadersPerAccount)
 	s.gate, s.hashGate = newGate(limitLoginQueue, cfg.Limits.Logins), newGate(limitHashQueue, hashPlaces)
 	s.guidTurns = make(chan struct{}, guidScans)
 	s.bodies.limit = cfg.Limits.BodiesInFlight
+	s.bodyShares = newShares(max(cfg.Limits.BodiesInFlight/2, cfg.Limits.Body+1))
 	var err error
 	if cfg.GeoIPDatabase != "" {
 		if s.places, err = openPlaces(cfg.GeoIPDatabase); err != nil {

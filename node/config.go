@@ -68,7 +68,7 @@ type Config struct {
 	WriteTimeout, IndexTimeout, StreamTimeout, QueryTimeout, TokenLifetime time.Duration
 	MaxBody, MaxBodiesInFlight                                             int64
 	MaxItems, MaxConnections, LoginFailures                                int
-	LoginInterval, IdempotencyWindow                                       time.Duration
+	LoginInterval, IdempotencyWindow, BodyTimeout                          time.Duration
 
 	// GeoIPDatabase is a file with the places of addresses, by which the API sorts replicas; "" for none.
 	GeoIPDatabase string
@@ -93,6 +93,8 @@ type Config struct {
 	// stands; 0 is the default of package httpapi.
 	ChangesReaders   int
 	ChangesHeartbeat time.Duration
+	// ChangesReadersPerAccount is how many of them one account may have; 0 is the default of package httpapi.
+	ChangesReadersPerAccount int
 
 	// NameSchema is the syntax of names of a cluster that the node forms, "" for the default. One that exists keeps its own.
 	NameSchema string

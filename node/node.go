@@ -136,7 +136,7 @@ func (n *Node) serverConfig(cfg Config) (httpapi.Config, error) {
 		Limits: httpapi.Limits{
 			Body: cfg.MaxBody, BodiesInFlight: cfg.MaxBodiesInFlight, Items: cfg.MaxItems, Connections: cfg.MaxConnections,
 			Write: cfg.WriteTimeout, Wait: cfg.IndexTimeout, Stall: cfg.StreamTimeout, Query: cfg.QueryTimeout, PasswordLength: cfg.PasswordMinLength, LoginFailures: cfg.LoginFailures, LoginInterval: cfg.LoginInterval,
-			FeedReaders: cfg.ChangesReaders, Heartbeat: cfg.ChangesHeartbeat,
+			BodyTime: cfg.BodyTimeout, FeedReaders: cfg.ChangesReaders, FeedReadersPerAccount: cfg.ChangesReadersPerAccount, Heartbeat: cfg.ChangesHeartbeat,
 		},
 		TLS: files, TrustedProxies: proxies, CORSOrigins: cfg.CORSOrigins, HTTP2: cfg.HTTP2, OIDC: cfg.OIDCIssuers,
 		TokenLifetime: cfg.TokenLifetime, IdempotencyWindow: cfg.IdempotencyWindow, GeoIPDatabase: cfg.GeoIPDatabase, Logger: cfg.Logger, Registry: registry,

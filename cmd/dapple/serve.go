@@ -68,31 +68,33 @@ type serveCmd struct {
 
 // tuning are the settings that few need to touch.
 type tuning struct {
-	WriteTimeout        time.Duration `default:"10s" help:"Deadline of a write."`
-	IndexTimeout        time.Duration `default:"5s" help:"How long a read waits for the index that its session has seen."`
-	QueryTimeout        time.Duration `default:"30s" help:"Longest time that a query may work without finding anything, before it is refused."`
-	StreamTimeout       time.Duration `default:"30s" help:"How long a client may take no data of an answer before it is cut off."`
-	TokenLifetime       time.Duration `default:"1h" help:"Lifetime of a token."`
-	IdempotencyWindow   time.Duration `default:"1h" help:"For how long a repeat of a write with the same Idempotency-Key is answered as the first."`
-	LoginFailures       int           `default:"10" help:"Wrong passwords in a row for one user from one source before one per --login-interval may be tried; after four times as many from a source, every user from it is limited so."`
-	LoginInterval       time.Duration `default:"6s" help:"How often a password may be tried after too many wrong ones."`
-	MaxBody             int64         `default:"67108864" help:"Largest request body in bytes."`
-	MaxBodiesInFlight   int64         `default:"268435456" help:"Bytes of request bodies held at a time; beyond it the answer is 503."`
-	MaxItems            int           `default:"10000" help:"Most items in a bulk request."`
-	MaxConnections      int           `default:"4096" help:"Most client connections at a time."`
-	HeartbeatTimeout    time.Duration `help:"A follower that hears nothing of its leader for so long starts an election. 0 is the built-in default."`
-	ElectionTimeout     time.Duration `help:"A candidate that is not elected in so long tries again. 0 is the built-in default."`
-	LeaseTimeout        time.Duration `help:"A leader that hears nothing of a majority for so long steps down. 0 is the built-in default."`
-	LogBytes            int           `help:"Size of Raft's log at which it is cut, about. 0 is the built-in default, 64 MiB."`
-	ExpiryInterval      time.Duration `default:"10s" help:"How often the leader looks for temporary unavailability that has ended."`
-	DigestInterval      time.Duration `default:"6h" help:"How often the members compare digests of their states."`
-	ChangesMaxAge       time.Duration `default:"168h" help:"How long changes are kept for GET /changes. Set it alike on all nodes: the leader's counts."`
-	ChangesMaxBytes     int64         `default:"268435456" help:"How many bytes of changes are kept. Set it alike on all nodes."`
-	ChangesTrimInterval time.Duration `default:"1m" help:"How often the leader looks for changes that are no longer to be kept."`
-	ChangesReaders      int           `default:"64" help:"Most requests that follow the changes on this node at a time; beyond it the answer is 503."`
-	ChangesHeartbeat    time.Duration `default:"10s" help:"How often a reader of the changes is told where it stands."`
-	SnapshotInterval    time.Duration `help:"How often to look whether the log is to be cut. 0 is the built-in default, 10s."`
-	CacheBytes          int64         `default:"268435456" help:"Memory for the store's block cache; memtables come on top."`
+	WriteTimeout             time.Duration `default:"10s" help:"Deadline of a write."`
+	IndexTimeout             time.Duration `default:"5s" help:"How long a read waits for the index that its session has seen."`
+	QueryTimeout             time.Duration `default:"30s" help:"Longest time that a query may work without finding anything, before it is refused."`
+	StreamTimeout            time.Duration `default:"30s" help:"How long a client may take no data of an answer before it is cut off."`
+	TokenLifetime            time.Duration `default:"1h" help:"Lifetime of a token."`
+	IdempotencyWindow        time.Duration `default:"1h" help:"For how long a repeat of a write with the same Idempotency-Key is answered as the first."`
+	LoginFailures            int           `default:"10" help:"Wrong passwords in a row for one user from one source before one per --login-interval may be tried; after four times as many from a source, every user from it is limited so."`
+	LoginInterval            time.Duration `default:"6s" help:"How often a password may be tried after too many wrong ones."`
+	MaxBody                  int64         `default:"67108864" help:"Largest request body in bytes."`
+	MaxBodiesInFlight        int64         `default:"268435456" help:"Bytes of request bodies held at a time; beyond it the answer is 503."`
+	BodyTimeout              time.Duration `default:"2m" help:"How long the body of a request may take to arrive."`
+	MaxItems                 int           `default:"10000" help:"Most items in a bulk request."`
+	MaxConnections           int           `default:"4096" help:"Most client connections at a time."`
+	HeartbeatTimeout         time.Duration `help:"A follower that hears nothing of its leader for so long starts an election. 0 is the built-in default."`
+	ElectionTimeout          time.Duration `help:"A candidate that is not elected in so long tries again. 0 is the built-in default."`
+	LeaseTimeout             time.Duration `help:"A leader that hears nothing of a majority for so long steps down. 0 is the built-in default."`
+	LogBytes                 int           `help:"Size of Raft's log at which it is cut, about. 0 is the built-in default, 64 MiB."`
+	ExpiryInterval           time.Duration `default:"10s" help:"How often the leader looks for temporary unavailability that has ended."`
+	DigestInterval           time.Duration `default:"6h" help:"How often the members compare digests of their states."`
+	ChangesMaxAge            time.Duration `default:"168h" help:"How long changes are kept for GET /changes. Set it alike on all nodes: the leader's counts."`
+	ChangesMaxBytes          int64         `default:"268435456" help:"How many bytes of changes are kept. Set it alike on all nodes."`
+	ChangesTrimInterval      time.Duration `default:"1m" help:"How often the leader looks for changes that are no longer to be kept."`
+	ChangesReaders           int           `default:"64" help:"Most requests that follow the changes on this node at a time; beyond it the answer is 503."`
+	ChangesReadersPerAccount int           `help:"Most of them for one account. 0 is a quarter of --changes-readers, at least 2."`
+	ChangesHeartbeat         time.Duration `default:"10s" help:"How often a reader of the changes is told where it stands."`
+	SnapshotInterval         time.Duration `help:"How often to look whether the log is to be cut. 0 is the built-in default, 10s."`
+	CacheBytes               int64         `default:"268435456" help:"Memory for the store's block cache; memtables come on top."`
 }
 
 // Run serves until ctx ends or the node fails.
@@ -143,14 +145,14 @@ func (c *serveCmd) nodeConfig(logger *slog.Logger) node.Config {
 func (t *tuning) apply(cfg *node.Config) {
 	cfg.WriteTimeout, cfg.IndexTimeout, cfg.StreamTimeout, cfg.QueryTimeout = t.WriteTimeout, t.IndexTimeout, t.StreamTimeout, t.QueryTimeout
 	cfg.TokenLifetime, cfg.LoginFailures, cfg.LoginInterval = t.TokenLifetime, t.LoginFailures, t.LoginInterval
-	cfg.MaxBody, cfg.MaxBodiesInFlight = t.MaxBody, t.MaxBodiesInFlight
+	cfg.MaxBody, cfg.MaxBodiesInFlight, cfg.BodyTimeout = t.MaxBody, t.MaxBodiesInFlight, t.BodyTimeout
 	cfg.MaxItems, cfg.MaxConnections = t.MaxItems, t.MaxConnections
 	cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaseTimeout = t.HeartbeatTimeout, t.ElectionTimeout, t.LeaseTimeout
 	cfg.ExpiryInterval, cfg.IdempotencyWindow = t.ExpiryInterval, t.IdempotencyWindow
 	cfg.DigestInterval = t.DigestInterval
 	cfg.LogBytes, cfg.SnapshotInterval = t.LogBytes, t.SnapshotInterval
 	cfg.ChangesMaxAge, cfg.ChangesMaxBytes, cfg.ChangesTrimInterval = t.ChangesMaxAge, t.ChangesMaxBytes, t.ChangesTrimInterval
-	cfg.ChangesReaders, cfg.ChangesHeartbeat = t.ChangesReaders, t.ChangesHeartbeat
+	cfg.ChangesReaders, cfg.ChangesReadersPerAccount, cfg.ChangesHeartbeat = t.ChangesReaders, t.ChangesReadersPerAccount, t.ChangesHeartbeat
 	cfg.CacheBytes = t.CacheBytes
 }
 

@@ -30,6 +30,9 @@ type principal struct {
 // store.
 type authenticator interface {
 	authenticate(c *gin.Context) (*principal, error)
+	// prove checks the token's signature and end on this node's state as it is, and does not wait. It returns whose token it is, or ""
+	// if this node may be too far behind to know.
+	prove(c *gin.Context) (client string, err error)
 }
 
 // issuer returns the account that makes the request, "" on public routes.

@@ -70,15 +70,43 @@ func (s *Server) sessionIndex(c *gin.Context) uint64 {
 	return highest
 }
 
-// waitApplied waits until this node has applied index, within the limit.
+// waitApplied waits until this node has applied index, within the limits. A client whose token is none does not wait at all.
 func (s *Server) waitApplied(c *gin.Context, index uint64) error {
 	if index <= s.reader.AppliedIndex() {
 		return nil
 	}
+	client, err := s.waiter(c)
+	if err != nil {
+		return err
+	}
 	defer s.tellState(c)
 	ctx, cancel := context.WithTimeout(c.Request.Context(), s.limits.Wait)
 	defer cancel()
+	return s.waitFor(ctx, c, client, index)
+}
+
+// waitFor waits until this node has applied index, if the client has a place left to wait; see waiter.
+func (s *Server) waitFor(ctx context.Context, c *gin.Context, client string, index uint64) error {
+	if index <= s.reader.AppliedIndex() {
+		return nil
+	}
+	shares := s.waits
+	if client == "" {
+		client, shares = s.limitedSource(c), s.strangerWaits
+	}
+	if !shares.take(client, 1) {
+		return overLimit(limitWaits, 0, "too many requests of one client wait for index %d or others; try again later", index)
+	}
+	defer shares.release(client, 1)
 	return s.waitUntil(ctx, index)
+}
+
+// waiter returns whose token a request that is to wait has, "" if that cannot be known yet or none is needed.
+func (s *Server) waiter(c *gin.Context) (client string, err error) {
+	if value, ok := c.Get(keyRoute); ok && value.(*route).access == public {
+		return "", nil
+	}
+	return s.authenticator.prove(c)
 }
 
 // waitUntil waits until this node has applied index.

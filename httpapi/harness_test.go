@@ -174,6 +174,14 @@ func (fakeTokens) authenticate(c *gin.Context) (*principal, error) {
 	return &principal{Account: account}, nil
 }
 
+func (f fakeTokens) prove(c *gin.Context) (string, error) {
+	who, err := f.authenticate(c)
+	if err != nil {
+		return "", err
+	}
+	return who.Account, nil
+}
+
 // command applies a command in the name of root and requires that it takes effect.
 func (ts *testServer) command(t command.Type, message proto.Message) {
 	ts.t.Helper()

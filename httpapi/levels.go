@@ -68,11 +68,14 @@ func (s *Server) meet(c *gin.Context, d demand) error {
 	case levelSession:
 		return s.waitApplied(c, d.index)
 	}
+	client, err := s.waiter(c)
+	if err != nil {
+		return err
+	}
 	defer s.tellState(c)
 	ctx, cancel := context.WithTimeout(c.Request.Context(), s.limits.Wait)
 	defer cancel()
 	var index uint64
-	var err error
 	if d.level == levelLinearizable {
 		index, err = s.freshness.ReadIndex(ctx)
 	} else {
@@ -81,7 +84,7 @@ func (s *Server) meet(c *gin.Context, d demand) error {
 	if err != nil {
 		return err
 	}
-	return s.waitUntil(ctx, max(index, d.index))
+	return s.waitFor(ctx, c, client, max(index, d.index))
 }
 
 // demandOf reads what a request demands. Without a level it is the session where the request brings one, else local.

@@ -28,6 +28,10 @@ const (
 	limitRefused    limit = "refused_writes"    // writes without permission of one account
 )
 
+// strangerWaits is how many requests of one source may wait for the state before it is known whose they are: logins, and tokens with
+// a key that has not come to this node yet.
+const strangerWaits = 64
+
 // limitError is a refusal by one of the limits. It is answered as CodeOverloaded, with the time after which to try again.
 type limitError struct {
 	limit limit

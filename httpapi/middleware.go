@@ -90,27 +90,21 @@ func (s *Server) refuseRoute(c *gin.Context, allow []string) {
 		c.Request.Method, strings.Join(allow, ", ")))
 }
 
-// admit does what comes before every handler: the path's text, the state's freshness, the token.
+// admit does what comes before every handler: the path's text, the state's freshness, the token. Nobody waits for a state before the
+// token has been looked at; whether it stands is asked of the state that was waited for.
 func (s *Server) admit(c *gin.Context, found *route) error {
 	for _, p := range c.Params {
 		if !utf8.ValidString(p.Value) || strings.ContainsRune(p.Value, 0) {
 			return catalogue.Errorf(command.CodeInvalidObject, "the %s in the path is no valid text", p.Key)
 		}
 	}
-	if err := s.freshen(c, found); err != nil {
-		return err
-	}
-	p, err := readPage(c)
-	if err != nil {
-		return err
-	}
-	if p != nil {
-		c.Set(keyPage, p)
-	}
 	if found.access == public {
-		return nil
+		return s.admitPublic(c, found)
 	}
 	if err := s.formed(); err != nil {
+		return err
+	}
+	if err := s.freshen(c, found); err != nil {
 		return err
 	}
 	who, err := s.authenticator.authenticate(c)
@@ -118,7 +112,25 @@ func (s *Server) admit(c *gin.Context, found *route) error {
 		return err
 	}
 	c.Set(keyPrincipal, who)
-	return nil
+	return s.admitPage(c)
+}
+
+// admitPublic is admit for a route that needs no token. Of these, logins wait for what the session has seen; probes never wait.
+func (s *Server) admitPublic(c *gin.Context, found *route) error {
+	if strings.HasPrefix(found.path, "/auth/") {
+		if err := s.freshen(c, found); err != nil {
+			return err
+		}
+	}
+	return s.admitPage(c)
+}
+
+func (s *Server) admitPage(c *gin.Context) error {
+	p, err := readPage(c)
+	if p != nil {
+		c.Set(keyPage, p)
+	}
+	return err
 }
 
 // formed returns CodeNotReady before this node belongs to a cluster: nobody is known to it then, and saying so to a client with

@@ -20,29 +20,31 @@ import (
 
 // Server serves the HTTP interface of one node. It is made by New, started by Serve and ended by Shutdown.
 type Server struct {
-	node          string
-	version       string
-	clusterID     func() ([16]byte, bool)
-	proposer      Proposer
-	reader        Reader
-	freshness     Freshness
-	cluster       Cluster
-	limits        Limits
-	log           *slog.Logger
-	bodies        budget
-	bodyShares    *shares // of accounts and sources
-	coming        coming
-	held          atomic.Int64 // refused requests that wait to be told
-	metrics       *metrics
-	registry      *prometheus.Registry
-	metricsPage   http.Handler
-	tokens        *tokens
-	gate          *gate
-	hashGate      *gate
-	authenticator authenticator
-	resolver      *resolver
-	engine        *gin.Engine
-	http          *http.Server
+	node        string
+	version     string
+	clusterID   func() ([16]byte, bool)
+	proposer    Proposer
+	reader      Reader
+	freshness   Freshness
+	cluster     Cluster
+	limits      Limits
+	log         *slog.Logger
+	bodies      budget
+	bodyShares  *shares // of accounts and sources
+	coming      coming
+	held        atomic.Int64 // refused requests that wait to be told
+	metrics     *metrics
+	registry    *prometheus.Registry
+	metricsPage http.Handler
+	tokens      *tokens
+	gate        *gate
+	hashGate    *gate
+	// waits are the requests of each account that wait for the state, strangerWaits those of each source whose account is not known.
+	waits, strangerWaits *shares
+	authenticator        authenticator
+	resolver             *resolver
+	engine               *gin.Engine
+	http                 *http.Server
 	// places is nil where no database tells where hosts are.
 	places *places
 	// tlsFiles is nil where plain HTTP is served.
@@ -76,6 +78,7 @@ func New(cfg Config) (*Server, error) {
 	s.authenticator = s.tokens
 	s.feeds = newFeeds(cfg.Reader, cfg.Limits.FeedReaders, cfg.Limits.FeedReadersPerAccount)
 	s.gate, s.hashGate = newGate(limitLoginQueue, cfg.Limits.Logins), newGate(limitHashQueue, hashPlaces)
+	s.waits, s.strangerWaits = newShares(int64(max(1, cfg.Limits.Connections/2))), newShares(strangerWaits)
 	s.guidTurns = make(chan struct{}, guidScans)
 	s.bodies.limit = cfg.Limits.BodiesInFlight
 	s.bodyShares = newShares(max(cfg.Limits.BodiesInFlight/2, cfg.Limits.Body+1))

@@ -108,7 +108,7 @@ func bearer(c *gin.Context) string {
 func (t *tokens) authenticate(c *gin.Context) (*principal, error) {
 	text := bearer(c)
 	if text == "" {
-		return nil, catalogue.Errorf(command.CodeCannotAuthenticate, "Token must be set.")
+		return nil, errNoToken()
 	}
 	digest := sha256.Sum256([]byte(text))
 	held := t.cache.get(digest, t.now())
@@ -125,6 +125,38 @@ func (t *tokens) authenticate(c *gin.Context) (*principal, error) {
 		return nil, err
 	}
 	return &principal{Account: held.Subject, Identity: held.Identity, Expires: held.ExpiresAt.Time}, nil
+}
+
+func errNoToken() error {
+	return catalogue.Errorf(command.CodeCannotAuthenticate, "Token must be set.")
+}
+
+// prove implements authenticator.
+func (t *tokens) prove(c *gin.Context) (client string, err error) {
+	text := bearer(c)
+	if text == "" {
+		return "", errNoToken()
+	}
+	digest := sha256.Sum256([]byte(text))
+	held := t.cache.get(digest, t.now())
+	if held == nil {
+		if issuer := foreignIssuer(text); issuer != "" {
+			token, err := t.server.verifyOIDC(c.Request.Context(), issuer, text)
+			if err != nil {
+				return "", err
+			}
+			return oidcIdentity(token), nil
+		}
+		held, err = t.parse(text)
+		if errors.Is(err, errUnknownKey) {
+			return "", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		t.cache.put(digest, held, t.now())
+	}
+	return held.Subject, nil
 }
 
 // stands asks the catalogue whether a token still stands, unless it has said so and nothing has changed since.

@@ -57,8 +57,10 @@ type Limits struct {
 	Items int
 	// HeaderBytes is the largest request header: 64 KiB.
 	HeaderBytes int
-	// Connections is how many connections are served at one time: 4,096. Others wait to be accepted.
+	// Connections is how many connections are served at one time: 4,096. Beyond, idle ones are closed; if there are none, others wait.
 	Connections int
+	// ConnectionsPerSource is how many of them one source may have, unless it is a trusted proxy: a quarter of Connections.
+	ConnectionsPerSource int
 	// ReadHeader is the time for a request's header to arrive: 10 s.
 	ReadHeader time.Duration
 	// Idle is how long a connection may be silent between requests: 120 s.
@@ -99,6 +101,7 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.Items, 10_000)
 	setDefault(&l.HeaderBytes, 64<<10)
 	setDefault(&l.Connections, 4096)
+	setDefault(&l.ConnectionsPerSource, max(1, l.Connections/4))
 	setDefault(&l.ReadHeader, 10*time.Second)
 	setDefault(&l.Idle, 120*time.Second)
 	setDefault(&l.Stall, 30*time.Second)

@@ -15,7 +15,6 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/cors"
-	"golang.org/x/net/netutil"
 )
 
 // Server serves the HTTP interface of one node. It is made by New, started by Serve and ended by Shutdown.
@@ -125,6 +124,7 @@ func New(cfg Config) (*Server, error) {
 		ReadHeaderTimeout: s.limits.ReadHeader,
 		IdleTimeout:       s.limits.Idle,
 		MaxHeaderBytes:    s.limits.HeaderBytes,
+		ConnState:         noteState,
 		Protocols:         protocols(cfg.HTTP2),
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
@@ -157,7 +157,18 @@ func (s *Server) Handler() http.Handler { return s.engine }
 
 // Serve answers requests on the listener, which it closes at the end. It returns nil after Shutdown or Close.
 func (s *Server) Serve(listener net.Listener) error {
-	listener = netutil.LimitListener(listener, s.limits.Connections)
+	return s.serve(s.limitListener(listener, s.limits.Connections, s.limits.ConnectionsPerSource))
+}
+
+// adminConnections is how many connections the listener of administration has at one time.
+const adminConnections = 64
+
+// ServeAdmin is Serve for a listener with places of its own, which answers while that of clients is full.
+func (s *Server) ServeAdmin(listener net.Listener) error {
+	return s.serve(s.limitListener(listener, adminConnections, adminConnections))
+}
+
+func (s *Server) serve(listener net.Listener) error {
 	var err error
 	if s.tlsFiles != nil {
 		err = s.http.ServeTLS(listener, "", "")

@@ -43,11 +43,12 @@ func (s *Server) source(c *gin.Context) netip.Addr {
 	return address
 }
 
-// limitedSource returns what failures of a source are counted under: its address, or the network of an IPv6 address, of which one
-// client has them all.
-func (s *Server) limitedSource(c *gin.Context) string {
+// limitedSource returns what failures of a source are counted under.
+func (s *Server) limitedSource(c *gin.Context) string { return networkOf(s.source(c)) }
+
+// networkOf returns an address, or the network of an IPv6 address, of which one client has them all.
+func networkOf(address netip.Addr) string {
 	const network = 64
-	address := s.source(c)
 	if address.Is6() {
 		if prefix, err := address.WithZone("").Prefix(network); err == nil {
 			return prefix.String()

@@ -247,29 +247,6 @@ func TestShutdownDoesNotWaitForEver(t *testing.T) {
 	require.NoError(t, <-served)
 }
 
-func TestConnectionsAreBounded(t *testing.T) {
-	ts := newTestServer(t, nil, func(c *Config) { c.Limits.Connections = 1 })
-	address, served := ts.listening()
-	const request = "GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"
-	first := rawRequest(t, "http://"+address, request)
-	answer, err := http.ReadResponse(bufio.NewReader(first), nil)
-	require.NoError(t, err)
-	answer.Body.Close()
-
-	second := rawRequest(t, "http://"+address, request)
-	require.NoError(t, second.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
-	_, err = second.Read(make([]byte, 1))
-	require.Error(t, err, "a second connection waits")
-	first.Close()
-	require.NoError(t, second.SetReadDeadline(time.Now().Add(20*time.Second)))
-	answer, err = http.ReadResponse(bufio.NewReader(second), nil)
-	require.NoError(t, err)
-	answer.Body.Close()
-	second.Close()
-	require.NoError(t, ts.Shutdown(t.Context()))
-	require.NoError(t, <-served)
-}
-
 func TestHeadersAreBounded(t *testing.T) {
 	ts := newTestServer(t, nil, func(c *Config) { c.Limits.HeaderBytes = 8 << 10; c.Limits.ReadHeader = 100 * time.Millisecond })
 	address, served := ts.listening()

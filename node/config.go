@@ -23,6 +23,8 @@ type Config struct {
 
 	// HTTPAddr is where clients connect, host:port; HTTPAdvertise the base URL at which they reach the node.
 	HTTPAddr, HTTPAdvertise string
+	// AdminAddr is where clients connect too, host:port, with places of its own; "" for no such port.
+	AdminAddr string
 	// ClusterAddr is where other nodes connect, host:port; ClusterAdvertise the host:port at which they reach the node.
 	ClusterAddr, ClusterAdvertise string
 	// HTTPListener and ClusterListener, if set, are used instead of listening on HTTPAddr and ClusterAddr. The node closes them.
@@ -93,6 +95,8 @@ type Config struct {
 	// stands; 0 is the default of package httpapi.
 	ChangesReaders   int
 	ChangesHeartbeat time.Duration
+	// MaxConnectionsPerSource is how many client connections one source may have; 0 is the default of package httpapi.
+	MaxConnectionsPerSource int
 	// ChangesReadersPerAccount is how many of them one account may have; 0 is the default of package httpapi.
 	ChangesReadersPerAccount int
 

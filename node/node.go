@@ -81,17 +81,9 @@ func (n *Node) open(ctx context.Context, cfg Config) (err error) {
 	if n.server, err = httpapi.New(serverConfig); err != nil {
 		return err
 	}
-	listener := cfg.HTTPListener
-	if listener == nil {
-		if listener, err = net.Listen("tcp", cfg.HTTPAddr); err != nil {
-			return err
-		}
+	if err = n.listen(cfg); err != nil {
+		return err
 	}
-	n.watch.Go(func() {
-		if serveErr := n.server.Serve(listener); serveErr != nil {
-			n.fail(serveErr)
-		}
-	})
 	watchCtx, stop := context.WithCancel(context.Background())
 	n.stop = stop
 	n.watch.Go(func() { n.watchCluster(watchCtx) })
@@ -103,6 +95,33 @@ func (n *Node) open(ctx context.Context, cfg Config) (err error) {
 	keep := retention{cfg.ChangesMaxAge, uint64(cfg.ChangesMaxBytes)}
 	n.watch.Go(func() { n.trimChanges(watchCtx, cfg.ChangesTrimInterval, keep) })
 	return nil
+}
+
+// listen serves clients, on the port of administration too if there is one.
+func (n *Node) listen(cfg Config) (err error) {
+	listener := cfg.HTTPListener
+	if listener == nil {
+		if listener, err = net.Listen("tcp", cfg.HTTPAddr); err != nil {
+			return err
+		}
+	}
+	n.serve(n.server.Serve, listener)
+	if cfg.AdminAddr == "" {
+		return nil
+	}
+	if listener, err = net.Listen("tcp", cfg.AdminAddr); err != nil {
+		return fmt.Errorf("admin-addr: %w", err)
+	}
+	n.serve(n.server.ServeAdmin, listener)
+	return nil
+}
+
+func (n *Node) serve(serve func(net.Listener) error, listener net.Listener) {
+	n.watch.Go(func() {
+		if err := serve(listener); err != nil {
+			n.fail(err)
+		}
+	})
 }
 
 func (n *Node) clusterConfig(cfg Config) (cluster.Config, error) {
@@ -135,7 +154,7 @@ func (n *Node) serverConfig(cfg Config) (httpapi.Config, error) {
 		Proposer: proposer{n.cluster}, Reader: reader{n.machine}, Freshness: freshness{n.cluster}, Cluster: operator{n.cluster, n.machine},
 		Limits: httpapi.Limits{
 			Body: cfg.MaxBody, BodiesInFlight: cfg.MaxBodiesInFlight, Items: cfg.MaxItems, Connections: cfg.MaxConnections,
-			Write: cfg.WriteTimeout, Wait: cfg.IndexTimeout, Stall: cfg.StreamTimeout, Query: cfg.QueryTimeout, PasswordLength: cfg.PasswordMinLength, LoginFailures: cfg.LoginFailures, LoginInterval: cfg.LoginInterval,
+			ConnectionsPerSource: cfg.MaxConnectionsPerSource, Write: cfg.WriteTimeout, Wait: cfg.IndexTimeout, Stall: cfg.StreamTimeout, Query: cfg.QueryTimeout, PasswordLength: cfg.PasswordMinLength, LoginFailures: cfg.LoginFailures, LoginInterval: cfg.LoginInterval,
 			BodyTime: cfg.BodyTimeout, FeedReaders: cfg.ChangesReaders, FeedReadersPerAccount: cfg.ChangesReadersPerAccount, Heartbeat: cfg.ChangesHeartbeat,
 		},
 		TLS: files, TrustedProxies: proxies, CORSOrigins: cfg.CORSOrigins, HTTP2: cfg.HTTP2, OIDC: cfg.OIDCIssuers,

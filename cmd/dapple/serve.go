@@ -29,6 +29,7 @@ type serveCmd struct {
 	NodeID           string   `required:"" help:"The node's stable name in the cluster."`
 	DataDir          string   `required:"" help:"Folder of the node's log and state."`
 	HTTPAddr         string   `name:"http-addr" default:":8080" help:"Address that clients connect to."`
+	AdminAddr        string   `help:"Another address that clients connect to, with places of its own: it answers while --http-addr is full." placeholder:"HOST:PORT"`
 	HTTPAdvertise    string   `name:"http-advertise" help:"Base URL at which clients reach this node; by default from --http-addr and the host's name."`
 	ClusterAddr      string   `default:":7080" help:"Address that other nodes connect to."`
 	ClusterAdvertise string   `help:"host:port at which other nodes reach this node; by default from --cluster-addr and the host's name."`
@@ -80,7 +81,8 @@ type tuning struct {
 	MaxBodiesInFlight        int64         `default:"268435456" help:"Bytes of request bodies held at a time; beyond it the answer is 503."`
 	BodyTimeout              time.Duration `default:"2m" help:"How long the body of a request may take to arrive."`
 	MaxItems                 int           `default:"10000" help:"Most items in a bulk request."`
-	MaxConnections           int           `default:"4096" help:"Most client connections at a time."`
+	MaxConnections           int           `default:"4096" help:"Most client connections at a time; beyond it, idle ones are closed."`
+	MaxConnectionsPerSource  int           `help:"Most of them from one source, unless it is a trusted proxy. 0 is a quarter of --max-connections."`
 	HeartbeatTimeout         time.Duration `help:"A follower that hears nothing of its leader for so long starts an election. 0 is the built-in default."`
 	ElectionTimeout          time.Duration `help:"A candidate that is not elected in so long tries again. 0 is the built-in default."`
 	LeaseTimeout             time.Duration `help:"A leader that hears nothing of a majority for so long steps down. 0 is the built-in default."`
@@ -128,7 +130,7 @@ func waitAndClose(ctx context.Context, n *node.Node) error {
 func (c *serveCmd) nodeConfig(logger *slog.Logger) node.Config {
 	cfg := node.Config{
 		NodeID: c.NodeID, DataDir: c.DataDir,
-		HTTPAddr: c.HTTPAddr, HTTPAdvertise: c.HTTPAdvertise,
+		HTTPAddr: c.HTTPAddr, HTTPAdvertise: c.HTTPAdvertise, AdminAddr: c.AdminAddr,
 		ClusterAddr: c.ClusterAddr, ClusterAdvertise: c.ClusterAdvertise,
 		BootstrapExpect: c.BootstrapExpect, Join: c.Join, NameSchema: c.NameSchema, PasswordMinLength: c.PasswordMinLength,
 		TLSCert: c.ClusterTLSCert, TLSKey: c.ClusterTLSKey, TLSCA: c.ClusterTLSCA,
@@ -146,7 +148,7 @@ func (t *tuning) apply(cfg *node.Config) {
 	cfg.WriteTimeout, cfg.IndexTimeout, cfg.StreamTimeout, cfg.QueryTimeout = t.WriteTimeout, t.IndexTimeout, t.StreamTimeout, t.QueryTimeout
 	cfg.TokenLifetime, cfg.LoginFailures, cfg.LoginInterval = t.TokenLifetime, t.LoginFailures, t.LoginInterval
 	cfg.MaxBody, cfg.MaxBodiesInFlight, cfg.BodyTimeout = t.MaxBody, t.MaxBodiesInFlight, t.BodyTimeout
-	cfg.MaxItems, cfg.MaxConnections = t.MaxItems, t.MaxConnections
+	cfg.MaxItems, cfg.MaxConnections, cfg.MaxConnectionsPerSource = t.MaxItems, t.MaxConnections, t.MaxConnectionsPerSource
 	cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaseTimeout = t.HeartbeatTimeout, t.ElectionTimeout, t.LeaseTimeout
 	cfg.ExpiryInterval, cfg.IdempotencyWindow = t.ExpiryInterval, t.IdempotencyWindow
 	cfg.DigestInterval = t.DigestInterval

@@ -67,6 +67,9 @@ func (c *didChanges) checkCollection(n *command.NewCollection) (*changedDID, err
 	if err := c.schema.CheckDID(t, n.Name); err != nil {
 		return nil, err
 	}
+	if err := c.schema.checkSegments("name", n.Name); err != nil {
+		return nil, err
+	}
 	if err := c.schema.checkMetadata(n.Meta); err != nil {
 		return nil, err
 	}

@@ -22,7 +22,8 @@ import (
 // scope may give it away; passwords change, and an identity is not granted with another password than it has; signing keys
 // are deleted. Commands are refused, or go on in steps, when they lead to much more than they name (worklimit.go): circles of
 // containers are searched for once a command, files leave many datasets in steps, containers that hold very much are
-// closed without totals; metadata of a DID and the sources of an RSE's usage have a limit.
+// closed without totals; metadata of a DID and the sources of an RSE's usage have a limit. New names, paths and prefixes
+// have no segment "." or "..", unless a setting allows it.
 const NewestFeatureLevel = 2
 
 // The schema version of a store is in the low bits of a number, the feature level above: a program that knows no feature

@@ -86,6 +86,9 @@ func (s *NameSchema) checkNewFile(f *command.NewFile) error {
 	if err := s.CheckDID(TypeFile, f.Name); err != nil {
 		return err
 	}
+	if err := s.checkSegments("name", f.Name); err != nil {
+		return err
+	}
 	if f.Adler32 != "" && !isHex(f.Adler32, 8) {
 		return Errorf(command.CodeInvalidObject, "Problem validating adler32: '%.64s' of %s:%s is not 8 hexadecimal digits", f.Adler32, f.Scope, f.Name)
 	}
@@ -131,6 +134,9 @@ func (s *NameSchema) checkQuarantined(f *command.Quarantine_File) error {
 	if !validName(f.Path, maxPFN) {
 		return Errorf(command.CodeInvalidPath, "'%.256s' is no path of a file of at most %d bytes", f.Path, maxPFN)
 	}
+	if err := s.checkSegments("path", f.Path); err != nil {
+		return err
+	}
 	for _, text := range [...]struct{ what, name string }{{"scope", f.Scope}, {"name", f.Name}} {
 		if text.name == "" {
 			continue // unknown
@@ -147,5 +153,5 @@ func (s *NameSchema) checkPath(path string) error {
 	if s.enforced && (!validName(path, maxPFN) || strings.HasSuffix(path, "/")) {
 		return Errorf(command.CodeInvalidPath, "'%.256s' is no path of a file of at most %d bytes", path, maxPFN)
 	}
-	return nil
+	return s.checkSegments("path", path)
 }

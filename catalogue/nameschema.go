@@ -17,6 +17,8 @@ type NameSchema struct {
 	did [4]nameSyntax
 	// enforced is false where apply trusts the nodes that proposed a command for the names in it, as below feature level 1.
 	enforced bool
+	// strictPaths is set where names and paths may not lead out of their directories at the storage.
+	strictPaths bool
 }
 
 // Lengths of names, which all schemas but those of longer DIDs share.
@@ -177,7 +179,16 @@ func readNameSchema(v View) (*NameSchema, error) {
 	if s == nil {
 		return nil, fmt.Errorf("%w: this program does not know the name schema %q", ErrRecord, name)
 	}
-	return s, nil
+	if level < 2 {
+		return s, nil
+	}
+	allowed, err := GetSetting(v, SettingPathTraversal)
+	if err != nil || allowed == "true" {
+		return s, err
+	}
+	strict := *s
+	strict.strictPaths = true
+	return &strict, nil
 }
 
 // Name returns the name of the schema.

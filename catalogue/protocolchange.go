@@ -32,6 +32,9 @@ func AddProtocol(tx Tx, at Stamp, c *command.AddProtocol) ([]byte, error) {
 	if len(r.Protocols) >= maxRSEParts {
 		return nil, Errorf(command.CodeTooManyItems, "RSE '%s' has %d protocols already", c.Rse, maxRSEParts)
 	}
+	if err := checkPrefix(tx, "", p.Prefix); err != nil {
+		return nil, err
+	}
 	if err := r.insertProtocol(p); err != nil {
 		return nil, err
 	}
@@ -56,6 +59,9 @@ func UpdateProtocols(tx Tx, at Stamp, c *command.UpdateProtocols) ([]byte, error
 	}
 	p := r.Protocols[i]
 	if err := p.apply(c.Changes); err != nil {
+		return nil, err
+	}
+	if err := checkPrefix(tx, r.Protocols[i].Prefix, p.Prefix); err != nil {
 		return nil, err
 	}
 	r.Protocols = slices.Delete(r.Protocols, i, i+1)
@@ -84,6 +90,18 @@ func DeleteProtocols(tx Tx, at Stamp, c *command.DeleteProtocols) ([]byte, error
 	}
 	storeRSE(tx, at, r, changedProtocol, c.Scheme, "")
 	return nil, nil
+}
+
+// checkPrefix refuses a new prefix that leads to another directory than it seems to.
+func checkPrefix(v View, old, prefix string) error {
+	if prefix == old {
+		return nil
+	}
+	schema, err := NameSchemaOf(v)
+	if err != nil {
+		return err
+	}
+	return schema.checkSegments("prefix", prefix)
 }
 
 // insertProtocol adds a protocol at its place, or returns CodeProtocolExists.

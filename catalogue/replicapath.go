@@ -33,7 +33,7 @@ func (c *pathCheck) path(f *command.NewFile) (string, error) {
 		if !ok {
 			return "", Errorf(command.CodeInvalidPath, "PFN '%.512s' of %s:%s belongs to no protocol of %s", f.Pfn, f.Scope, f.Name, c.rse.Name)
 		}
-		return path, nil
+		return path, c.schema.checkSegments("path", path)
 	case !c.rse.AcceptsPFN(f.Scope, f.Name, f.Pfn):
 		return "", Errorf(command.CodeInvalidPath, "PFN '%.512s' of %s:%s does not match the expected PFNs of %s", f.Pfn, f.Scope, f.Name, c.rse.Name)
 	default:

@@ -110,6 +110,9 @@ func AddScope(tx Tx, at Stamp, c *command.AddScope) ([]byte, error) {
 	if err := schema.CheckScope(c.Name); err != nil {
 		return nil, err
 	}
+	if err := schema.checkSegments("scope", c.Name); err != nil {
+		return nil, err
+	}
 	if err := Authorize(tx, at.Issuer, ActionAddScope); err != nil {
 		return nil, err
 	}

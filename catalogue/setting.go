@@ -28,6 +28,7 @@ type settingKind struct {
 
 // settingKinds is every setting that there is, in the order of their names.
 var settingKinds = [...]settingKind{
+	{SettingPathTraversal, checkPathTraversal, nil},
 	{SettingDefaultPathAlgorithm, checkDefaultPathAlgorithm, mayChangeDefaultPathAlgorithm},
 	{SettingNameSchema, checkNameSchema, nil},
 	{SettingPathAlgorithm, checkPathAlgorithm, mayChangePathAlgorithm},

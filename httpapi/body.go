@@ -79,7 +79,7 @@ func (s *Server) readBody(c *gin.Context) ([]byte, error) {
 	c.Set(keyBodyEnded, !refused)
 	if errors.Is(err, io.EOF) {
 		noteBody(c, body)
-		return body, nil
+		return body, checkUnicode(body)
 	}
 	if !refused {
 		// The rest of the body will not come; the connection is of no more use.

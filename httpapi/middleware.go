@@ -72,7 +72,11 @@ func (s *Server) dispatch(c *gin.Context) {
 		s.fail(c, errNotServed(c))
 		return
 	}
-	if err := s.admit(c, found); err != nil {
+	err := s.admit(c, found)
+	if err == nil {
+		err = checkTarget(c.Request)
+	}
+	if err != nil {
 		s.fail(c, err)
 		return
 	}

@@ -223,7 +223,7 @@ func (c *didChanges) eventsOf(d *changedDID) (int64, error) {
 func (c *didChanges) parentsOf(d *changedDID) (parents []didRef, err error) {
 	err = scanParents(c.v, d.ref, d.did, func(parent didRef) (bool, error) {
 		parents = append(parents, parent)
-		return true, c.work.spendOn(1, "what '"+d.ref.name+"' is in")
+		return true, c.work.spendOn(1, "the datasets of '"+d.ref.name+"'")
 	})
 	return parents, err
 }

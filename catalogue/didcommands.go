@@ -111,6 +111,7 @@ func AttachDIDs(tx Tx, at Stamp, c *command.AttachDIDs) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	changes.work.allow(len(c.Attachments))
 	plan := attacher{didChanges: changes, ignoreDuplicate: c.IgnoreDuplicate}
 	for _, a := range c.Attachments {
 		if a.Rse == "" {
@@ -230,8 +231,11 @@ func closeDID(tx Tx, at Stamp, ref didRef, d *DID) error {
 	}
 	d.ClosedAt, d.ClosedLength, d.ClosedSize = at.Time, unknownTotal, unknownTotal
 	few, err := holdsFew(tx, ref, d, &work)
-	if err != nil || !few {
+	if err != nil {
 		return err
+	}
+	if !few {
+		return putEvents(tx, at, ref, d, 0)
 	}
 	if d.ClosedLength, d.ClosedSize, err = totals(tx, ref, d); err != nil || d.Type != TypeContainer {
 		return err
@@ -258,6 +262,7 @@ func SetMetadata(tx Tx, at Stamp, c *command.SetMetadata) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	changes.work.allow(len(c.Dids))
 	for _, m := range c.Dids {
 		d, err := changes.must(m.Scope, m.Name)
 		if err != nil {
@@ -304,7 +309,7 @@ func (c *didChanges) setMetadata(d *changedDID, m *command.DIDMetadata, recursiv
 		return Errorf(command.CodeTooManyItems, "Data identifier '%s:%s' has more than %d direct children: set their metadata one by one",
 			m.Scope, m.Name, maxRecursive)
 	}
-	if err := c.work.spendOn(int(d.did.Length), "what '"+m.Name+"' holds"); err != nil {
+	if err := c.work.spendOn(int(d.did.Length), "the contents of '"+m.Name+"'"); err != nil {
 		return err
 	}
 	return scanChildren(c.v, d.ref, func(ref didRef, _ DIDType) (bool, error) {

@@ -87,7 +87,7 @@ func (w *didWork) goOnWithFiles() error {
 		if err != nil {
 			return err
 		}
-		w.left--
+		defer func() { w.left-- }() // at its end, so that a limit of 1 comes on too
 		return w.goOnWithFile(ref, d, step)
 	})
 }
@@ -115,7 +115,14 @@ func (w *didWork) goOnWithFile(ref didRef, d *DID, step fileStep) error {
 // leaveDatasets takes a file out of the datasets behind after, of monotonic ones and those on their way only where all
 // is set. It returns the last one that it has looked at, and whether that was all.
 func (w *didWork) leaveDatasets(ref didRef, d *DID, after didRef, all bool) (last didRef, out bool, err error) {
-	parents, err := firstParents(w.tx, ref, d, after, max(w.left, 0)+max(w.looks, 0)+1)
+	limit := 1 // tells whether there is any
+	switch {
+	case all:
+		limit += max(w.left, 0)
+	case w.looks > 0:
+		limit += max(w.left, 0) + w.looks
+	}
+	parents, err := firstParents(w.tx, ref, d, after, limit)
 	if err != nil || len(parents) == 0 {
 		return after, err == nil, err
 	}
@@ -124,7 +131,7 @@ func (w *didWork) leaveDatasets(ref didRef, d *DID, after didRef, all bool) (las
 		return after, false, err
 	}
 	for _, parent := range parents {
-		if w.left <= 0 || w.looks <= 0 {
+		if w.left <= 0 || !all && w.looks <= 0 {
 			return after, false, nil
 		}
 		if !all {

@@ -60,7 +60,7 @@ func metadataBytes(entries []MetadataEntry) (size int) {
 	return size
 }
 
-// storedMetadata returns the stored metadata of a DID and reads it once. Large metadata is work of its own.
+// storedMetadata returns the stored metadata of a DID and reads it once. Large metadata counts as more records.
 func (c *didChanges) storedMetadata(d *changedDID) ([]MetadataEntry, error) {
 	if d.read || d.isNew {
 		return d.stored, nil
@@ -70,11 +70,14 @@ func (c *didChanges) storedMetadata(d *changedDID) ([]MetadataEntry, error) {
 		return nil, err
 	}
 	d.stored, d.read = stored, true
-	return stored, c.work.spendOn(metadataBytes(stored)>>metadataPerRecord, "metadata of '"+d.ref.name+"'")
+	return stored, c.work.spendOn(max(metadataBytes(stored)-freeMetadata, 0)/metadataPerRecord, "the metadata of '"+d.ref.name+"'")
 }
 
-// metadataPerRecord is the size of metadata, as a power of two, that costs as much as another record.
-const metadataPerRecord = 10
+// freeMetadata is what goes with a DID's own record; of what is more, each metadataPerRecord costs as much as another record.
+const (
+	freeMetadata      = 4 << 10
+	metadataPerRecord = 1 << 10
+)
 
 // checkMetadataSizes refuses metadata that would become too large. What is stored may be larger, and get smaller.
 func (c *didChanges) checkMetadataSizes() error {

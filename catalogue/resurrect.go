@@ -223,22 +223,27 @@ func (w *didWork) restoreParents(ref didRef, d *DID) (whole bool, err error) {
 	}
 	whole = w.left > len(rows)
 	search := ancestorSearch{of: ref, work: workLimit{limited: w.steps, left: maxExtraWork}, none: map[didRef]bool{}}
-	for _, row := range rows {
-		w.left--
-		w.tx.Delete(endedParentKey(ref, row.other))
+	for i, row := range rows {
 		parent, found, err := loadDID(w.tx, row.other)
 		if err != nil {
 			return false, err
 		}
-		if !found || parent.hidden {
+		there, fits := found && !parent.hidden, true
+		if there && d.Type == TypeContainer { // a dataset is above no collection
+			if fits, err = w.mayHold(&search, row.other, parent); err != nil {
+				return false, err
+			}
+			if search.work.spent() && i > 0 {
+				return false, nil // the next command goes on here
+			}
+		}
+		w.left--
+		w.tx.Delete(endedParentKey(ref, row.other))
+		if !there {
 			if err := w.hand(row, endedChildKey(row.other, ref), TypeContainer); err != nil {
 				return false, err
 			}
 			continue
-		}
-		fits, err := w.mayHold(&search, row.other, parent)
-		if err != nil {
-			return false, err
 		}
 		if !fits {
 			continue
@@ -291,7 +296,7 @@ type ancestorSearch struct {
 }
 
 // mayHold reports whether a collection, whose record is given, may hold the one of the search without a circle. From
-// workFeatures on it may not where too much is above it to tell.
+// workFeatures on it may not where the work of the search is spent before it can tell.
 func (w *didWork) mayHold(s *ancestorSearch, parent didRef, d *DID) (bool, error) {
 	if parent == s.of {
 		return false, nil

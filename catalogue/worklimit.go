@@ -31,10 +31,16 @@ func (w *workLimit) spend(n int) bool {
 	return !w.limited || w.left >= 0
 }
 
-// spendOn is spend that refuses with CodeTooManyItems; what names the DID that leads to so much.
+// spent reports whether the command has tried to do more than it may.
+func (w *workLimit) spent() bool { return w.limited && w.left < 0 }
+
+// allow lets a command read a few more records for each of the items that it names: most lead to one or two.
+func (w *workLimit) allow(items int) { w.left += 2 * items }
+
+// spendOn is spend that refuses with CodeTooManyItems; what says what the command has come to when it is too much.
 func (w *workLimit) spendOn(n int, what string) error {
 	if w.spend(n) {
 		return nil
 	}
-	return Errorf(command.CodeTooManyItems, "%s leads to more than %d other records: name fewer at once", what, maxExtraWork)
+	return Errorf(command.CodeTooManyItems, "with %s the request concerns more than %d records that it does not name: name fewer at once", what, maxExtraWork)
 }

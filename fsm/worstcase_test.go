@@ -278,6 +278,17 @@ func worstCases() map[string]func(s *worstStore) (command.Type, proto.Message, i
 			c.Pfns = numbered("davs://one.example:443/x/s/f", 0, manyItems)
 			return command.TypeDeclareBadPFNs, c, manyItems
 		},
+		"files in many datasets": func(s *worstStore) (command.Type, proto.Message, int) {
+			files, datasets := numbered("f", 0, 40), numbered("d", 0, 3000)
+			s.files("ONE", files...)
+			s.collections(catalogue.TypeDataset, datasets...)
+			c := &command.DeleteReplicas{Rse: "ONE"}
+			for _, file := range files {
+				s.into(file, datasets...)
+				c.Files = append(c.Files, &command.ReplicaName{Scope: "s", Name: file})
+			}
+			return command.TypeDeleteReplicas, c, len(files)
+		},
 		"an RSE with reports": func(s *worstStore) (command.Type, proto.Message, int) {
 			s.inBatches(20_000, func(i int) command.Command {
 				return as(s.t, command.TypeSetRSEUsage, &command.SetRSEUsage{Rse: "TWO", Source: fmt.Sprint("source", i/20)})

@@ -175,6 +175,9 @@ func (s *Server) propose(c *gin.Context, t command.Type, message proto.Message) 
 	if err == nil {
 		t, payload, err = s.once(c, t, payload)
 	}
+	if err == nil {
+		err = s.refusedWrites.admit(issuer(c))
+	}
 	if err != nil {
 		s.fail(c, err)
 		return command.Result{}, false
@@ -187,6 +190,7 @@ func (s *Server) propose(c *gin.Context, t command.Type, message proto.Message) 
 		s.fail(c, err)
 		return command.Result{}, false
 	}
+	s.refusedWrites.settle(issuer(c), result.Code)
 	if result.Repeated {
 		c.Header(headerRepeated, "true")
 		s.metrics.repeated.Inc()

@@ -51,6 +51,7 @@ type Server struct {
 	trustedProxies []netip.Prefix
 	issuers        map[string]*oidcIssuer
 	loginLimit     *loginLimit
+	refusedWrites  *refusedWrites
 	compressors    compressors
 	buffers        streamBuffers
 	onceWindow     time.Duration
@@ -88,6 +89,9 @@ func New(cfg Config) (*Server, error) {
 		}
 	}
 	if s.loginLimit, err = newLoginLimit(cfg.Limits.LoginFailures, cfg.Limits.LoginInterval, cfg.Limits.Logins); err != nil {
+		return nil, fmt.Errorf("httpapi: %w", err)
+	}
+	if s.refusedWrites, err = newRefusedWrites(); err != nil {
 		return nil, fmt.Errorf("httpapi: %w", err)
 	}
 	var serverTLS *tls.Config

@@ -47,11 +47,28 @@ type connectionServer struct {
 	*testServer
 	address, admin string
 	began, end     chan struct{}
+	idle           chan string // addresses of clients whose connections the server takes for idle
+}
+
+// pinged sends a request and waits until the server takes the connection for idle, which is after the client has its answer.
+func (s *connectionServer) pinged(t *testing.T, conn net.Conn) {
+	t.Helper()
+	require.Equal(t, 200, ask(t, conn, ping))
+	for end := time.After(time.Minute); ; {
+		select {
+		case address := <-s.idle:
+			if address == conn.LocalAddr().String() {
+				return
+			}
+		case <-end:
+			require.Fail(t, "the connection is not idle")
+		}
+	}
 }
 
 func newConnectionServer(t *testing.T, configure func(*Config)) *connectionServer {
 	t.Helper()
-	s := &connectionServer{began: make(chan struct{}, 64), end: make(chan struct{}, 64)}
+	s := &connectionServer{began: make(chan struct{}, 64), end: make(chan struct{}, 64), idle: make(chan string, 256)}
 	s.testServer = newTestServer(t, nil, func(c *Config) { c.Limits.ReadHeader, c.Limits.Idle = time.Hour, time.Hour }, configure)
 	var err error
 	s.resolver, err = newResolver([]route{
@@ -63,6 +80,12 @@ func newConnectionServer(t *testing.T, configure func(*Config)) *connectionServe
 		}, public},
 	})
 	require.NoError(t, err)
+	s.http.ConnState = func(c net.Conn, state http.ConnState) {
+		noteState(c, state)
+		if state == http.StateIdle {
+			s.idle <- c.RemoteAddr().String()
+		}
+	}
 	address, served := s.listening()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -121,10 +144,10 @@ func TestAFullPortMakesRoom(t *testing.T) {
 	require.NoError(t, err)
 	<-s.began
 	single := dialFrom(t, "127.0.0.4", s.address)
-	require.Equal(t, 200, ask(t, single, ping))
+	s.pinged(t, single)
 	first, second := dialFrom(t, "127.0.0.1", s.address), dialFrom(t, "127.0.0.1", s.address)
-	require.Equal(t, 200, ask(t, first, ping))
-	require.Equal(t, 200, ask(t, second, ping))
+	s.pinged(t, first)
+	s.pinged(t, second)
 
 	require.Equal(t, 200, ask(t, dialFrom(t, "127.0.0.2", s.address), ping))
 	awaitClosed(t, first)

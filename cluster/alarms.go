@@ -11,10 +11,12 @@ import (
 const (
 	// AlarmReplication is a member that answers but takes no entries, although some wait for it.
 	AlarmReplication = "replication_stalled"
+	// AlarmDisk is a member whose data folder is on a file system that is nearly full.
+	AlarmDisk = "disk_low"
 )
 
 // alarmReasons are all of them, for the metric.
-var alarmReasons = []string{AlarmState, AlarmReplication}
+var alarmReasons = []string{AlarmState, AlarmReplication, AlarmDisk}
 
 // Alarm is a fault of a member that an operator has to look at.
 type Alarm struct {

@@ -126,6 +126,12 @@ type Config struct {
 	// this node sends none, its replication is restarted. It is longer than Raft's longest pause after failures, 10 s: 30 s.
 	ReplicationStall time.Duration
 
+	// MinFreeDisk is how many bytes the file system of DataDir must have free before it counts as nearly full. 0 is 5 % of it, at
+	// most 1 GiB; a negative value turns the watch off.
+	MinFreeDisk int64
+	// FreeDisk returns what the file system of DataDir has; nil asks the operating system.
+	FreeDisk func() (DiskSpace, error)
+
 	refuse func() error                                                 // of tests: makes appends to the log fail
 	wrap   func(raft.ServerID, raft.AppendPipeline) raft.AppendPipeline // of tests: may replace a pipeline
 }
@@ -158,6 +164,9 @@ func (c *Config) setDefaults() {
 	setDefault(&c.LogBytes, 64<<20)
 	setDefault(&c.SnapshotInterval, 10*time.Second)
 	setDefault(&c.ReplicationStall, 30*time.Second)
+	if dir := c.DataDir; c.FreeDisk == nil {
+		c.FreeDisk = func() (DiskSpace, error) { return freeDisk(dir) }
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

@@ -54,6 +54,10 @@ func refusal(code command.Code, format string, args ...any) *command.Result {
 
 // check asks the state machine for a command; nil where it can be appended.
 func (n *Node) check(c *command.Command) *command.Result {
+	if r := n.space.refusal.Load(); r != nil && !c.Frees() {
+		n.metrics.noSpace.Inc()
+		return r
+	}
 	if n.cfg.Check == nil {
 		return nil
 	}

@@ -17,6 +17,7 @@ import (
 type poll struct {
 	applied  uint64
 	features uint64
+	disk     disk
 	at       time.Time // of the last answer
 	ok       bool      // the last call was answered
 	target   uint64    // the commit index at the time of the poll
@@ -41,6 +42,7 @@ func (n *Node) lead(epoch context.Context) {
 	for epoch.Err() == nil {
 		n.confirms.enter() // so that this node knows how long it has surely led, whether anybody asks or not
 		learners := n.pollMembers(epoch)
+		n.weighDisks()
 		n.promote(epoch, learners)
 		n.checkFormed(epoch)
 		watch.look(epoch, r.LastIndex())
@@ -132,7 +134,7 @@ func (n *Node) heard(id string, a pollMessage, ok bool, commit uint64) {
 	if ok {
 		// It has caught up with what was committed at the poll before: it follows as fast as the log grows.
 		p.caughtUp = p.target > 0 && a.Applied >= p.target
-		p.applied, p.features, p.at, p.target = a.Applied, a.Features, time.Now(), commit
+		p.applied, p.features, p.disk, p.at, p.target = a.Applied, a.Features, a.Disk, time.Now(), commit
 	}
 	n.polls[id] = p
 }

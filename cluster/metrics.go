@@ -15,6 +15,7 @@ type metrics struct {
 	forwardedOut prometheus.Counter
 	forwardedIn  prometheus.Counter
 	checkedOut   prometheus.Counter
+	noSpace      prometheus.Counter
 	restarts     prometheus.Counter
 	rounds       *prometheus.CounterVec
 	roundCallers *prometheus.HistogramVec
@@ -44,6 +45,7 @@ func newMetrics(n *Node) *metrics {
 		forwardedOut: counter("forwarded_commands_total", "Commands sent to the leader, repeats included."),
 		forwardedIn:  counter("received_commands_total", "Commands received from other nodes as leader, repeats included."),
 		checkedOut:   counter("unfit_commands_total", "Commands that this node refused as leader, since applying them would stop members."),
+		noSpace:      counter("disk_refused_commands_total", "Commands that this node refused as leader, since disks are nearly full."),
 		restarts:     counter("replication_restarts_total", "Replications that this node, as leader, restarted because they stood still."),
 		rounds: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Subsystem: "cluster", Name: "read_rounds_total",
@@ -86,6 +88,10 @@ func newGauges(n *Node) []prometheus.Collector {
 		gauge("cluster", "reachable_voters", "Voters that this node can reach, itself among them, while it leads or has no leader; -1 on a follower with a leader.", member(func(*consensus) float64 { return n.reachableVoters() })),
 		gauge("cluster", "digest_agreed_index", "Log index of the last digest of the state on which this leader found a majority to agree; 0 for none.", func(*consensus) float64 {
 			return float64(n.digests.agreedIndex())
+		}),
+		gauge("cluster", "disk_free_bytes", "Free bytes of the file system of the data folder.", func(*consensus) float64 { return float64(n.space.own().Free) }),
+		gauge("cluster", "disk_min_free_bytes", "Free bytes below which the disk counts as nearly full; 0 if that is not watched.", func(*consensus) float64 {
+			return float64(n.space.own().Wanted)
 		}),
 		gauge("cluster", "queued_commands", "Commands taken in and not answered yet.", func(*consensus) float64 {
 			return float64(n.queue.all.load().commands)
@@ -159,6 +165,6 @@ func outcomeLabel(r command.Result, err *Error) string {
 // Collectors returns the metrics of consensus, membership and transport, to be registered once.
 func (n *Node) Collectors() []prometheus.Collector {
 	m := n.metrics
-	own := []prometheus.Collector{m.logStore, m.entryBytes, m.entryGroup, m.proposals, m.forwardedOut, m.forwardedIn, m.checkedOut, m.restarts, m.rounds, m.roundCallers}
+	own := []prometheus.Collector{m.logStore, m.entryBytes, m.entryGroup, m.proposals, m.forwardedOut, m.forwardedIn, m.checkedOut, m.noSpace, m.restarts, m.rounds, m.roundCallers}
 	return append(append(own, m.gauges...), n.transport.Collectors()...)
 }

@@ -50,6 +50,7 @@ type Node struct {
 	leadSince atomic.Pointer[time.Time] // when this node last began to lead
 	sawLeader atomic.Bool               // a leader has been known since the start
 
+	space       space
 	digests     comparison
 	unfitLogged atomic.Int64 // second in which a refusal of the gate was last logged
 
@@ -82,7 +83,9 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 		n.cancel()
 		return nil, fmt.Errorf("cluster: %w", errors.Join(err, n.closeParts()))
 	}
+	n.measureDisk()
 	n.transport.Start()
+	n.tasks.Go(n.watchDisk)
 	n.tasks.Go(n.live)
 	return n, nil
 }

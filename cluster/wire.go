@@ -189,6 +189,8 @@ type pollMessage struct {
 	Features uint64 `json:"features,omitempty"`
 	// Digest is that of the member's state at the index that was asked for, empty as long as it has none.
 	Digest string `json:"digest,omitempty"`
+	// Disk is the file system of the member's data folder; members of earlier versions do not tell it.
+	Disk disk `json:"disk,omitzero"`
 }
 
 // noticeMessage has an empty object for an answer.

@@ -41,6 +41,9 @@ const (
 	CodeDuplicateGenesis Code = 14
 	// CodeKeyReused means that the key of a request to be done once belongs to another request. Nothing was done.
 	CodeKeyReused Code = 15
+	// CodeDiskLow means that disks of the cluster are nearly full and the command needs space. Nothing was done. A member of
+	// an earlier version answers it with 500.
+	CodeDiskLow Code = 16
 )
 
 // Requests that are malformed, whatever the state of the catalogue.

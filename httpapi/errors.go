@@ -27,6 +27,14 @@ type errorRow struct {
 	hidden bool
 }
 
+// pause returns the seconds of Retry-After. An overload is over soon; a full disk waits for an operator.
+func (r errorRow) pause() string {
+	if r.status == http.StatusInsufficientStorage {
+		return "30"
+	}
+	return "1"
+}
+
 const (
 	classBusy   = "ResourceTemporaryUnavailable"
 	classTooBig = "InvalidRequest"
@@ -53,6 +61,7 @@ var errorRows = [...]errorRow{
 	{code: command.CodeUnknownMethod, status: 500, class: classInternal, hidden: true},
 	{code: command.CodeDuplicateGenesis, status: 409, class: "Duplicate"},
 	{code: command.CodeKeyReused, status: 422, class: "InputValidationError"},
+	{code: command.CodeDiskLow, status: http.StatusInsufficientStorage, class: classBusy, retry: true},
 
 	{code: command.CodeInvalidJSON, status: 400, class: "ValueError"},
 	{code: command.CodeInvalidBody, status: 400, class: "TypeError"},
@@ -218,7 +227,7 @@ func (s *Server) fail(c *gin.Context, err error) {
 		c.Header("Retry-After", over.retryAfter())
 	}
 	if row.retry && c.Writer.Header().Get("Retry-After") == "" {
-		c.Header("Retry-After", "1")
+		c.Header("Retry-After", row.pause())
 	}
 	s.metrics.failed(c, row)
 	c.Abort()

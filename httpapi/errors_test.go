@@ -50,7 +50,7 @@ func TestEveryCodeHasOneRow(t *testing.T) {
 		rows[row.code]++
 		require.GreaterOrEqual(t, row.status, 400, row.code)
 		require.NotEmpty(t, row.class, row.code)
-		require.False(t, row.retry && row.status != 503, row.code)
+		require.False(t, row.retry && row.status != 503 && row.status != 507, row.code)
 		require.False(t, row.hidden && row.status != 500, row.code)
 	}
 	for name, code := range declaredCodes(t) {
@@ -102,6 +102,7 @@ func TestAnswersToErrors(t *testing.T) {
 		{"POST", "/replicas/x", refusal(command.CodeTooLarge), 413, "InvalidRequest"},
 		{"POST", "/replicas/x", refusal(command.CodeMissingKey), 400, "KeyError"},
 		{"POST", "/replicas/x", refusal(command.CodeRSEBlocked), 503, "ResourceTemporaryUnavailable"},
+		{"POST", "/replicas/x", refusal(command.CodeDiskLow), 507, "ResourceTemporaryUnavailable"},
 		{"POST", "/replicas/x", otherLayer{command.CodeNoLeader}, 503, "ResourceTemporaryUnavailable"},
 		{"POST", "/replicas/x", fmt.Errorf("propose: %w", otherLayer{command.CodeUnknownOutcome}), 504, "ServiceUnavailable"},
 		{"POST", "/replicas/x", errors.New("disk of secret-host on fire"), 500, "RucioException"},
@@ -130,7 +131,7 @@ func TestInternalErrorsAreLoggedAndNotSent(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	for code, want := range map[command.Code]string{
 		command.CodeNoLeader: "1", command.CodeQueueFull: "1", command.CodeOverloaded: "1", command.CodeDeadline: "1",
-		command.CodeRSEBlocked: "", command.CodeUnknownOutcome: "", command.CodeDIDNotFound: "",
+		command.CodeDiskLow: "30", command.CodeRSEBlocked: "", command.CodeUnknownOutcome: "", command.CodeDIDNotFound: "",
 	} {
 		got := failing(t, "POST", "/replicas/x", otherLayer{code})
 		require.Equal(t, want, got.Header().Get("Retry-After"), code)

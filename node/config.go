@@ -79,6 +79,9 @@ type Config struct {
 	HeartbeatTimeout, ElectionTimeout, LeaseTimeout time.Duration
 	LogBytes                                        int
 	SnapshotInterval                                time.Duration
+	// MinFreeDisk is how many bytes the data folder's file system must have free before writes that need space are refused. 0 is
+	// the default of package cluster; a negative value turns that off.
+	MinFreeDisk int64
 
 	// ExpiryInterval is how often the leader looks for temporary unavailability and for lifetimes of DIDs that have ended; 0 is 10 seconds.
 	ExpiryInterval time.Duration

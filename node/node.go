@@ -131,7 +131,7 @@ func (n *Node) clusterConfig(cfg Config) (cluster.Config, error) {
 		Join: cfg.Join, BootstrapExpect: cfg.BootstrapExpect,
 		Genesis: genesis(cfg), Machine: machine{n.machine}, Check: machine{n.machine}.Check, Digests: n.machine, Logger: cfg.Logger, Hook: cfg.Hook,
 		Heartbeat: cfg.HeartbeatTimeout, Election: cfg.ElectionTimeout, Lease: cfg.LeaseTimeout,
-		LogBytes: cfg.LogBytes, SnapshotInterval: cfg.SnapshotInterval,
+		MinFreeDisk: cfg.MinFreeDisk, LogBytes: cfg.LogBytes, SnapshotInterval: cfg.SnapshotInterval,
 	}
 	err := n.secure(&c, cfg)
 	return c, err

@@ -87,6 +87,7 @@ type tuning struct {
 	ElectionTimeout          time.Duration `help:"A candidate that is not elected in so long tries again. 0 is the built-in default."`
 	LeaseTimeout             time.Duration `help:"A leader that hears nothing of a majority for so long steps down. 0 is the built-in default."`
 	LogBytes                 int           `help:"Size of Raft's log at which it is cut, about. 0 is the built-in default, 64 MiB."`
+	MinFreeDisk              freeDisk      `default:"auto" help:"Free bytes of the data folder's file system below which writes that need space are refused. auto is 5 % of it, at most 1 GiB; 0 turns that off."`
 	ExpiryInterval           time.Duration `default:"10s" help:"How often the leader looks for temporary unavailability that has ended."`
 	DigestInterval           time.Duration `default:"6h" help:"How often the members compare digests of their states."`
 	ChangesMaxAge            time.Duration `default:"168h" help:"How long changes are kept for GET /changes. Set it alike on all nodes: the leader's counts."`
@@ -152,6 +153,7 @@ func (t *tuning) apply(cfg *node.Config) {
 	cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaseTimeout = t.HeartbeatTimeout, t.ElectionTimeout, t.LeaseTimeout
 	cfg.ExpiryInterval, cfg.IdempotencyWindow = t.ExpiryInterval, t.IdempotencyWindow
 	cfg.DigestInterval = t.DigestInterval
+	cfg.MinFreeDisk = int64(t.MinFreeDisk)
 	cfg.LogBytes, cfg.SnapshotInterval = t.LogBytes, t.SnapshotInterval
 	cfg.ChangesMaxAge, cfg.ChangesMaxBytes, cfg.ChangesTrimInterval = t.ChangesMaxAge, t.ChangesMaxBytes, t.ChangesTrimInterval
 	cfg.ChangesReaders, cfg.ChangesReadersPerAccount, cfg.ChangesHeartbeat = t.ChangesReaders, t.ChangesReadersPerAccount, t.ChangesHeartbeat

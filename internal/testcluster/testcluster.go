@@ -49,7 +49,7 @@ func Start(t testing.TB, n int, options ...func(*node.Config)) *Cluster {
 			HTTPAddr: listen[i], HTTPAdvertise: "http://" + listen[i], ClusterAddr: join[i], ClusterAdvertise: join[i],
 			BootstrapExpect: n, Join: join, RootUser: User, RootPassword: Password,
 			HeartbeatTimeout: 300 * time.Millisecond, ElectionTimeout: 300 * time.Millisecond, LeaseTimeout: 200 * time.Millisecond,
-			CacheBytes: 8 << 20, Version: "test", Logger: slog.New(slog.DiscardHandler),
+			MinFreeDisk: -1, CacheBytes: 8 << 20, Version: "test", Logger: slog.New(slog.DiscardHandler),
 		}
 		for _, option := range options {
 			option(&cfg)

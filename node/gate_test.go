@@ -48,6 +48,7 @@ func newPeer(t *testing.T, c *client) *peer {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, port.Close()) })
 	port.SetCluster(transport.ClusterID(id))
+	port.Identify(status.Members[len(status.Members)-1].ID) // who is no member may do nothing at all
 	p := &peer{t: t, port: port, session: command.SessionID{0: 9}}
 	for _, m := range status.Members {
 		if m.ID == status.Leader.ID {

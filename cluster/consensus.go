@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"dapple/command"
+	"dapple/internal/halt"
 	"dapple/transport"
 )
 
@@ -104,12 +105,13 @@ func (n *Node) startRaft() error {
 		Timeout: n.cfg.RPCTimeout,
 		Logger:  conf.Logger,
 	})
-	cache, err := raft.NewLogCache(64, raftLog{n.store, n.fail})
+	store := raftStore{n.store, n.fail}
+	cache, err := raft.NewLogCache(64, store)
 	if err != nil {
 		_ = trans.Close()
 		return err
 	}
-	r, err := raft.NewRaft(conf, installs{n.cfg.Machine, n, &n.store.inRow}, cache, n.store, n.cfg.Machine.Snapshots(), named{trans, n.progress, n.cfg.wrap})
+	r, err := raft.NewRaft(conf, installs{n.cfg.Machine, n, &n.store.inRow}, cache, store, n.cfg.Machine.Snapshots(), named{trans, n.progress, n.cfg.wrap})
 	if err != nil {
 		_ = trans.Close()
 		return fmt.Errorf("raft: %w", err)
@@ -135,7 +137,7 @@ func checkLog(store *logStore, snapshots raft.SnapshotStore) error {
 		held = list[0].Index
 	}
 	if held+1 < first {
-		return fmt.Errorf("the log begins at index %d but the state ends at %d: empty the data folder to join again as a new member", first, held)
+		return fmt.Errorf("%w: the log begins at index %d but the state ends at %d, and the entries in between are lost", halt.ErrFolderIncomplete, first, held)
 	}
 	return nil
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"github.com/prometheus/client_golang/prometheus"
-	"go.etcd.io/bbolt"
 )
 
 const raftStoreName = "raft.db"
@@ -33,16 +32,29 @@ type logStore struct {
 
 func openLogStore(dir string, seconds prometheus.Observer) (*logStore, error) {
 	path := filepath.Join(dir, raftStoreName)
-	bolt, err := raftboltdb.New(raftboltdb.Options{
-		Path: path,
-		// Without NoFreelistSync each append writes the whole list of free pages, which is megabytes after a burst.
-		BoltOptions: &bbolt.Options{NoFreelistSync: true, FreelistType: bbolt.FreelistMapType, Timeout: 2 * time.Second},
-	})
+	bolt, err := openBolt(path)
 	if err != nil {
 		return nil, fmt.Errorf("raft store %s: %w", path, err)
 	}
 	return &logStore{BoltStore: bolt, path: path, seconds: seconds}, nil
 }
+
+// close closes the file. A store whose pages are damaged may never give back its locks, so the wait is bounded; the lock on the
+// file ends with the process.
+func (s *logStore) close() error {
+	done := make(chan error, 1)
+	go func() { done <- guarded(s.BoltStore.Close) }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(closeTimeout):
+		return fmt.Errorf("raft store %s could not be closed in %s", s.path, closeTimeout)
+	}
+}
+
+// closeTimeout bounds the wait for a store to close. A longer one rides out a slower disk, and delays the end of a process whose
+// store is damaged.
+const closeTimeout = 3 * time.Second
 
 // removeLogStore removes the file of a store that is closed.
 func removeLogStore(dir string) error {
@@ -111,7 +123,8 @@ func (s *logStore) fileBytes() int64 {
 
 // term returns the current term that the store holds, 0 for none.
 func (s *logStore) term() (uint64, error) {
-	term, err := s.GetUint64([]byte("CurrentTerm"))
+	var term uint64
+	err := guarded(func() (err error) { term, err = s.GetUint64([]byte("CurrentTerm")); return err })
 	if errors.Is(err, raftboltdb.ErrKeyNotFound) {
 		return 0, nil
 	}
@@ -120,8 +133,8 @@ func (s *logStore) term() (uint64, error) {
 
 // first returns the index of the first entry that is kept, -1 where the store cannot tell.
 func (s *logStore) first() float64 {
-	index, err := s.FirstIndex()
-	if err != nil {
+	var index uint64
+	if err := guarded(func() (err error) { index, err = s.FirstIndex(); return err }); err != nil {
 		return -1
 	}
 	return float64(index)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"dapple/internal/halt"
 	"dapple/transport"
 )
 
@@ -70,17 +71,17 @@ func loadMeta(dir string) (meta, error) {
 		return meta{}, errNoMeta
 	}
 	if err != nil {
-		return meta{}, err
+		return meta{}, halt.Classify(err)
 	}
 	var m meta
 	if err := json.Unmarshal(b, &m); err != nil {
-		return meta{}, fmt.Errorf("%s: %w", metaName, err)
+		return meta{}, fmt.Errorf("%w: %s: %w", halt.ErrFolderIncomplete, metaName, err)
 	}
 	if m.Name == "" || m.Incarnation == "" {
-		return meta{}, fmt.Errorf("%s: name or incarnation is missing", metaName)
+		return meta{}, fmt.Errorf("%w: %s: name or incarnation is missing", halt.ErrFolderIncomplete, metaName)
 	}
 	if _, err := parseClusterID(m.Cluster); err != nil {
-		return meta{}, fmt.Errorf("%s: %w", metaName, err)
+		return meta{}, fmt.Errorf("%w: %s: %w", halt.ErrFolderIncomplete, metaName, err)
 	}
 	return m, nil
 }
@@ -91,13 +92,14 @@ func saveMeta(dir string, m meta) error {
 		return err
 	}
 	path := filepath.Join(dir, metaName)
-	if err := writeSynced(path+".new", append(b, '\n')); err != nil {
-		return err
+	err = writeSynced(path+".new", append(b, '\n'))
+	if err == nil {
+		err = os.Rename(path+".new", path)
 	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
+	if err == nil {
+		err = syncDir(dir)
 	}
-	return syncDir(dir)
+	return halt.Classify(err)
 }
 
 func writeSynced(path string, b []byte) error {

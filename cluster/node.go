@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"dapple/command"
+	"dapple/internal/halt"
 	"dapple/transport"
 )
 
@@ -137,13 +138,13 @@ func (n *Node) checkFolder() error {
 	own := n.meta.clusterID()
 	switch {
 	case n.meta.Name != n.cfg.NodeID:
-		return fmt.Errorf("the data folder belongs to node %q, not to %q", n.meta.Name, n.cfg.NodeID)
+		return fmt.Errorf("%w: it belongs to node %q, not to %q", halt.ErrFolderIncomplete, n.meta.Name, n.cfg.NodeID)
 	case own == transport.ClusterID{} && (term > 0 || has):
-		return fmt.Errorf("the data folder has state but no cluster in %s: empty it to join as a new member", metaName)
+		return fmt.Errorf("%w: it has state but no cluster in %s", halt.ErrFolderIncomplete, metaName)
 	case n.meta.Started && term == 0:
-		return fmt.Errorf("%s is lost from the data folder: empty the folder to join as a new member", raftStoreName)
+		return fmt.Errorf("%w: %s is lost", halt.ErrFolderIncomplete, raftStoreName)
 	case has && transport.ClusterID(held) != own:
-		return fmt.Errorf("the state belongs to cluster %x, the node to %x", held, own[:])
+		return fmt.Errorf("%w: the state belongs to cluster %x, the node to %x", halt.ErrFolderIncomplete, held, own[:])
 	}
 	return nil
 }

@@ -118,7 +118,7 @@ func (n *Node) closeParts() error {
 	}
 	n.views.stop()
 	if n.store != nil {
-		errs = append(errs, n.store.Close())
+		errs = append(errs, n.store.close())
 	}
 	return errors.Join(errs...)
 }

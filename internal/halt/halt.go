@@ -46,10 +46,15 @@ func Classify(err error) error {
 	return err
 }
 
-// Damaged returns err with the cause damage in the chain, unless the operating system's error tells another cause.
+// Damaged returns err with the cause damage in the chain, unless the operating system's error tells another cause, or one that
+// says nothing of the files, such as too many open files. A missing file and an error of the device are damage.
 func Damaged(damage, err error) error {
 	if known := Classify(err); known == nil || errors.Is(known, ErrDiskFull) || errors.Is(known, ErrPermission) {
 		return known
+	}
+	var number syscall.Errno
+	if errors.As(err, &number) && number != syscall.ENOENT && number != syscall.EIO {
+		return err
 	}
 	return with(damage, err)
 }

@@ -36,5 +36,8 @@ func TestClassify(t *testing.T) {
 		})
 	}
 	require.ErrorIs(t, Damaged(ErrLogDamaged, other), ErrLogDamaged)
+	require.ErrorIs(t, Damaged(ErrLogDamaged, syscall.EIO), ErrLogDamaged)
+	require.ErrorIs(t, Damaged(ErrLogDamaged, fs.ErrNotExist), ErrLogDamaged)
+	require.NotErrorIs(t, Damaged(ErrLogDamaged, syscall.EMFILE), ErrLogDamaged)
 	require.NoError(t, Damaged(ErrLogDamaged, nil))
 }

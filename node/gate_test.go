@@ -31,7 +31,8 @@ type peer struct {
 	seq     uint64
 }
 
-// newPeer makes a peer with a session of its own in the cluster of which c asks a node.
+// newPeer makes a peer with a session of its own in the cluster of which c asks a node. It poses as a member: without a key or
+// certificates nothing keeps it from that.
 func newPeer(t *testing.T, c *client) *peer {
 	t.Helper()
 	var status struct {
@@ -44,7 +45,7 @@ func newPeer(t *testing.T, c *client) *peer {
 	require.NoError(t, json.Unmarshal([]byte(c.must(http.MethodGet, "/cluster/status", nil)), &status))
 	id, err := hex.DecodeString(status.ClusterID)
 	require.NoError(t, err)
-	port, err := transport.New(transport.Config{Listen: "127.0.0.1:0", Name: "stranger"})
+	port, err := transport.New(transport.Config{Listen: "127.0.0.1:0", Name: status.Leader.ID})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, port.Close()) })
 	port.SetCluster(transport.ClusterID(id))

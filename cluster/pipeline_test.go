@@ -100,7 +100,10 @@ func TestReplicationGoesOnAfterRefusals(t *testing.T) {
 	for _, name := range f.names {
 		disks[name] = fullDisk{make(chan func(error))}
 	}
-	f.tweak = func(c *Config) { c.refuse = disks[c.NodeID].check }
+	f.tweak = func(c *Config) {
+		patientElections(c)
+		c.refuse = disks[c.NodeID].check
+	}
 	f.startAll()
 	f.voters(3)
 	leader, follower := f.leader(), f.followers()[0]
@@ -130,6 +133,9 @@ func TestReplicationGoesOnAfterRefusals(t *testing.T) {
 	require.Equal(t, term, f.nodes[leader].views.get().term, "the leader changed")
 }
 
+// patientElections keeps a busy machine from changing the leader, which would hide what a test looks for.
+func patientElections(c *Config) { c.Heartbeat, c.Election = 3*time.Second, 3*time.Second }
+
 // stuckPipeline takes nothing: AppendEntries waits until the pipeline is closed, or for longer.
 type stuckPipeline struct {
 	raft.AppendPipeline
@@ -158,6 +164,7 @@ func TestStalledReplicationIsRestarted(t *testing.T) {
 	f := newFleet(t, "a", "b", "c")
 	var stick atomic.Pointer[raft.ServerID]
 	f.tweak = func(c *Config) {
+		patientElections(c)
 		c.ReplicationStall = time.Second
 		c.wrap = func(id raft.ServerID, inner raft.AppendPipeline) raft.AppendPipeline {
 			if stuck := stick.Load(); stuck == nil || *stuck != id || !stick.CompareAndSwap(stuck, nil) {

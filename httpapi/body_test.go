@@ -251,7 +251,7 @@ func TestDeadlineOfABodyEndsWithIt(t *testing.T) {
 // What a client announces and never sends must hold neither the answer nor the connection: net/http waits for it before a small
 // answer, in the middle of a handler that gives a large one, and at the end of a request.
 func TestBodyThatNeverComes(t *testing.T) {
-	ts := newTestServer(t, nil, func(c *Config) { c.Limits.Stall = 300 * time.Millisecond })
+	ts := newTestServer(t, nil, func(c *Config) { c.Limits.Stall = 2 * time.Second }) // also for a client that is slow itself
 	var err error
 	ts.resolver, err = newResolver([]route{
 		{post, "/w", func(c *gin.Context) { ts.decodeObject(c) }, needsToken},

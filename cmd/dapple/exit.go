@@ -23,7 +23,6 @@ const (
 	exitIncomplete   = 15 // a part of the data folder is missing or belongs to another node
 	exitDiverged     = 16 // the node has entries that the cluster has lost
 	exitRolledBack   = 17 // the data folder is an older copy
-	exitDuplicate    = 18 // another process runs as this member
 )
 
 // exitRow maps a cause to its exit code and its way out.
@@ -53,7 +52,6 @@ Do not empty the folder: if all nodes are full, the data are nowhere else.`},
 	{halt.ErrFolderIncomplete, exitIncomplete, adviceRejoin},
 	{halt.ErrDiverged, exitDiverged, adviceDiverged},
 	{halt.ErrRolledBack, exitRolledBack, `If you have the latest folder of this node, start it from that. ` + adviceRejoin},
-	{halt.ErrDuplicate, exitDuplicate, `Stop one of the two processes. If DATA_DIR is a copy, never start it: to add a node, start it with an empty folder and a name of its own.`},
 	{node.ErrMachineFailed, exitMachine, `Do not simply start it again. ` + adviceRejoin},
 }
 

@@ -28,8 +28,6 @@ var (
 	ErrDiverged = errors.New("this node has entries that the cluster has lost")
 	// ErrRolledBack is returned if the data folder, or a part of it, is an older copy: another member remembers that this node had more.
 	ErrRolledBack = errors.New("the data folder is an older copy")
-	// ErrDuplicate is returned if another process runs as the same member, from a copy of this data folder.
-	ErrDuplicate = errors.New("another process runs as this member")
 )
 
 // Classify returns err with its cause in the chain, if the operating system's error tells it: a full disk, a permission.

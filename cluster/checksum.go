@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"runtime"
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
@@ -98,22 +97,6 @@ func (s *logStore) verify(ctx context.Context, low, high uint64) error {
 		}
 	}
 	return nil
-}
-
-// raftLog is the log as Raft has it. Raft panics where it cannot read an entry that is to be applied. So that the node stops in
-// order, a damaged entry fails it and ends the goroutine of Raft that wanted to go on from it.
-type raftLog struct {
-	*logStore
-	fail func(error)
-}
-
-func (r raftLog) GetLog(index uint64, l *raft.Log) error {
-	err := r.logStore.GetLog(index, l)
-	if errors.Is(err, halt.ErrLogDamaged) {
-		r.fail(err)
-		runtime.Goexit()
-	}
-	return err
 }
 
 // checkEntries verifies what Raft is about to read and apply, all that the state does not hold yet. The rest of the log, from

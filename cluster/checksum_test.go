@@ -112,7 +112,7 @@ func TestDamageWhileRaftRuns(t *testing.T) {
 	ended, returned := make(chan struct{}), false
 	go func() {
 		defer close(ended)
-		_ = raftLog{s, func(err error) { failed <- err }}.GetLog(7, &raft.Log{})
+		_ = raftStore{s, func(err error) { failed <- err }}.GetLog(7, &raft.Log{})
 		returned = true
 	}()
 	<-ended

@@ -43,7 +43,7 @@ func openLogStore(dir string, seconds prometheus.Observer) (*logStore, error) {
 // file ends with the process.
 func (s *logStore) close() error {
 	done := make(chan error, 1)
-	go func() { done <- guarded(s.BoltStore.Close) }()
+	go func() { done <- guarded(s.Close) }()
 	select {
 	case err := <-done:
 		return err

@@ -19,6 +19,7 @@ import (
 
 	"dapple/catalogue"
 	"dapple/command"
+	"dapple/internal/halt"
 )
 
 // Errors of the machine. ErrFailed wraps every error that made it stop.
@@ -231,7 +232,7 @@ func (m *Machine) backgroundError(err error) {
 	if m.Err() != nil {
 		time.Sleep(retryPause) //nolint:forbidigo // slows Pebble down; nothing of the state comes from it
 	}
-	m.fail(err)
+	m.fail(halt.Classify(err))
 }
 
 // unsynced blows the fuse where a folder's names may not be on disk.
@@ -321,7 +322,20 @@ func (m *Machine) close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	err := errors.Join(shots, m.reader.done())
-	err = errors.Join(err, m.stores.closeAll(m.Err() == nil))
+	err = errors.Join(err, m.stores.closeAll(m.lastFlush))
 	m.cache.Unref()
 	return errors.Join(err, m.folder.close())
+}
+
+// lastFlush flushes the live store, so that the next start replays little. It gives up when the machine fails: on a full disk
+// Pebble tries again for ever.
+func (m *Machine) lastFlush(s *store) error {
+	if m.Err() != nil {
+		return nil
+	}
+	done, err := s.db.AsyncFlush()
+	if err != nil {
+		return err
+	}
+	return m.awaitFlush(done)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"dapple/catalogue"
+	"dapple/internal/halt"
 )
 
 // storeFormat is the format of the files on disk. It is named, not "newest": a newer program must not write what the
@@ -90,8 +91,8 @@ func openStore(f *folder, name string, o storeOptions) (*store, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	db, err := pebble.Open(f.path(name), options)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	if err != nil { // no lock: the folder has its own, which was taken before
+		return nil, fmt.Errorf("%s: %w", name, halt.Damaged(halt.ErrStoreDamaged, err))
 	}
 	s := &store{db: db, name: name, pace: pace, idle: make(chan struct{})}
 	s.refs.Store(1) // the holder's own
@@ -202,12 +203,9 @@ func (h *storeHolder) shut() {
 	h.closing.Store(true)
 }
 
-// closeAll closes the stores after their last readers, the live one with a flush so that the next start replays little.
-func (h *storeHolder) closeAll(flush bool) error {
-	var flushed error
-	if flush {
-		flushed = h.live.db.Flush()
-	}
+// closeAll closes the stores after their last readers, the live one after flush.
+func (h *storeHolder) closeAll(flush func(*store) error) error {
+	flushed := flush(h.live)
 	h.live.release()
 	<-h.live.idle
 	h.retired.Wait()

@@ -46,6 +46,9 @@ func (c *countingView) Memo() *catalogue.Memo { return catalogue.MemoOf(c.View) 
 
 func newWorstStore(t *testing.T) *worstStore {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("commands of 10,000 items take minutes with the race detector")
+	}
 	s := &worstStore{t: t, m: newMachine(t)}
 	s.m.cfg.Strict = true
 	apply(t, s.m, configuration(1, "a"))

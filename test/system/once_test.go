@@ -69,7 +69,7 @@ func writes() []write {
 
 // TestEveryWriteIsRepeated sends each write three times with one key, each time to another node.
 func TestEveryWriteIsRepeated(t *testing.T) {
-	c := testcluster.Start(t, 3)
+	c := testcluster.Start(t, 3, withPassword)
 	nodes := clientsOf(t, c)
 	for i, w := range writes() {
 		key := fmt.Sprint("key-", i)

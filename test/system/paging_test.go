@@ -81,7 +81,7 @@ func pagePFN(name string) string { return pfnOf("page", name) }
 
 // TestPages reads every list in pages of several sizes, each page from another node, and compares with the whole list.
 func TestPages(t *testing.T) {
-	c := testcluster.Start(t, 3)
+	c := testcluster.Start(t, 3, withPassword)
 	nodes := clientsOf(t, c)
 	fillPages(t, nodes[0])
 	for _, l := range lists() {
@@ -223,7 +223,7 @@ func pageFiles(names []string, sums bool) []map[string]any {
 
 // TestPagesWhileTheListChanges: what is there all the time comes once, whatever comes and goes between the pages.
 func TestPagesWhileTheListChanges(t *testing.T) {
-	c := testcluster.Start(t, 1)
+	c := testcluster.Start(t, 1, withPassword)
 	root := clientsOf(t, c)[0]
 	root.prepare(t, "page", "ONE")
 	var names []string
@@ -280,7 +280,7 @@ func freshFiles() (names []string) {
 
 // TestCursorsThatDoNotFit are refused, each for what is wrong with it.
 func TestCursorsThatDoNotFit(t *testing.T) {
-	c := testcluster.Start(t, 1)
+	c := testcluster.Start(t, 1, withPassword)
 	root := clientsOf(t, c)[0]
 	fillPages(t, root)
 	accounts := list{"GET", "/accounts", nil, true}

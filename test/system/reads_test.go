@@ -114,6 +114,9 @@ type cutCluster struct {
 	nodes []*client // node1, node2, node3
 }
 
+// withPassword gives a cluster in this process the password of those in processes of their own.
+func withPassword(cfg *node.Config) { cfg.RootPassword = rootPassword }
+
 func newCutCluster(t *testing.T) *cutCluster {
 	t.Helper()
 	network := transporttest.New()
@@ -121,7 +124,7 @@ func newCutCluster(t *testing.T) *cutCluster {
 	c.Cluster = testcluster.Start(t, 3, func(cfg *node.Config) {
 		network.Name(cfg.ClusterAdvertise, cfg.NodeID)
 		cfg.Hook = network
-	})
+	}, withPassword)
 	root := loginAt(t, c.URLs()[0])
 	for _, url := range c.URLs() {
 		c.nodes = append(c.nodes, newClient(url, root.token))

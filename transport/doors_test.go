@@ -1,12 +1,16 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -250,4 +254,56 @@ func TestNonMembersAreRefused(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, command.CodeNotReady, a.code)
 	require.NotContains(t, a.message, "b@1")
+}
+
+// A peer that is stopped in the middle of its handshake, and a node that stops during one, warn of nothing. Bytes that
+// are no handshake do.
+func TestHangingUpIsNoWarning(t *testing.T) {
+	for name, sends := range map[string]struct {
+		bytes string
+		loud  bool
+	}{
+		"nothing":          {},
+		"half a handshake": {bytes: "\x16\x03\x01\x02\x00\x01"},
+		"no handshake":     {bytes: strings.Repeat("GET / HTTP/1.1\r\n", 20), loud: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer // read when the transport has closed
+			b, err := New(Config{
+				Listen: "127.0.0.1:0", Key: keyFile(t, newKey(t)), Methods: testMethods(),
+				Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelInfo})),
+			})
+			require.NoError(t, err)
+			b.Start()
+			dial := func() net.Conn {
+				c, err := net.Dial("tcp", b.Addr().String())
+				require.NoError(t, err)
+				_, err = io.WriteString(c, sends.bytes)
+				require.NoError(t, err)
+				return c
+			}
+			accepted := func() int {
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				return b.inbound
+			}
+			gone := dial()
+			if !sends.loud {
+				require.Eventually(t, func() bool { return accepted() == 1 }, time.Minute, time.Millisecond)
+			}
+			require.NoError(t, gone.(*net.TCPConn).CloseWrite())
+			_, err = io.Copy(io.Discard, gone) // until the node has closed it
+			if err != nil {
+				require.ErrorIs(t, err, syscall.ECONNRESET)
+			}
+			require.NoError(t, gone.Close())
+			left := dial()
+			if !sends.loud {
+				require.Eventually(t, func() bool { return accepted() == 1 }, time.Minute, time.Millisecond)
+			}
+			require.NoError(t, b.Close())
+			require.NoError(t, left.Close())
+			require.Equal(t, sends.loud, strings.Contains(log.String(), "level=WARN"), log.String())
+		})
+	}
 }

@@ -4,9 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"io"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -44,6 +48,33 @@ func certificateOf(c net.Conn) *x509.Certificate {
 		return shown[0]
 	}
 	return nil
+}
+
+// unproven counts and logs that the handshake of an accepted connection failed. A peer that was stopped in the middle of
+// it, as this node may be, has shown nothing wrong: only an answer that is wrong is worth a warning.
+func (t *Transport) unproven(c *trackedConn, err error) {
+	if t.ctx.Err() != nil {
+		return
+	}
+	t.metrics.refused.WithLabelValues("unproven").Inc()
+	if hungUp(err) {
+		t.cfg.Logger.Debug("a peer ended its handshake", "peer", c.source, "error", err)
+		return
+	}
+	t.strangers.warn(t.cfg.Logger, c.source, err)
+}
+
+// hungUp reports whether an error says that the connection ended or stood still, rather than what came over it.
+func hungUp(err error) bool {
+	for _, end := range []error{
+		io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, os.ErrDeadlineExceeded, context.Canceled,
+		syscall.ECONNRESET, syscall.EPIPE, syscall.ETIMEDOUT,
+	} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return false
 }
 
 // strangerInterval is how often a source that proves nothing is warned of.

@@ -47,8 +47,7 @@ func (t *Transport) serveConn(c *trackedConn) {
 	_ = c.SetDeadline(time.Now().Add(t.cfg.HandshakeTimeout))
 	secure, err := t.secureServer(t.ctx, c)
 	if err != nil {
-		t.metrics.refused.WithLabelValues("unproven").Inc()
-		t.strangers.warn(t.cfg.Logger, c.source, err)
+		t.unproven(c, err)
 		return
 	}
 	h, err := readHello(secure)

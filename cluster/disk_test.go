@@ -103,6 +103,7 @@ func (d *disks) alarmed(count int) {
 
 // A leader whose disk is nearly full refuses what needs space, whichever node it came from, until it has some again.
 func TestDiskOfTheLeaderIsLow(t *testing.T) {
+	t.Parallel()
 	d := newDisks(t, "a", "b", "c")
 	leader := d.leader()
 	d.takes()
@@ -119,6 +120,7 @@ func TestDiskOfTheLeaderIsLow(t *testing.T) {
 
 // One follower whose disk is nearly full raises an alarm; two of three stop writes.
 func TestDisksOfFollowersAreLow(t *testing.T) {
+	t.Parallel()
 	d := newDisks(t, "a", "b", "c")
 	followers := d.followers()
 	d.set(5, followers[0])
@@ -137,6 +139,7 @@ func TestDisksOfFollowersAreLow(t *testing.T) {
 
 // With one of three nodes down, the two others are needed: the disk of one of them counts.
 func TestDiskOfANeededFollowerIsLow(t *testing.T) {
+	t.Parallel()
 	d := newDisks(t, "a", "b", "c")
 	followers := d.followers()
 	d.stop(followers[1])

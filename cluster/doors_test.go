@@ -113,6 +113,7 @@ func (f *fleet) waiting(name, why string) {
 
 // Nodes that hold the key form a cluster; another one needs a token for each incarnation, which serves once.
 func TestJoinToken(t *testing.T) {
+	t.Parallel()
 	k := newKeyed(t, "a", "b", "c", "d", "e")
 	expect := k.tweak
 	k.tweak = func(c *Config) {
@@ -211,6 +212,7 @@ func TestHelloTellsNoID(t *testing.T) {
 
 // A node that nobody lets in says why in words, and says it once.
 func TestJoinMessagesAreWords(t *testing.T) {
+	t.Parallel()
 	k := newKeyed(t, "a", "b")
 	var log lockedBuffer
 	expect := k.tweak

@@ -50,6 +50,7 @@ func TestLostAnswersTakeEffectOnce(t *testing.T) {
 
 // A leader that is cut off answers what it cannot commit as unknown; the others elect another and go on.
 func TestCutLeaderAnswersUnknown(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	f.startAll()
 	f.voters(3)
@@ -73,6 +74,7 @@ func TestCutLeaderAnswersUnknown(t *testing.T) {
 // Commands proposed at every node, while links are cut and answers are lost and leaders change, take effect once where they
 // were answered, never where they were refused, and at most once where the outcome is unknown.
 func TestExactlyOnceUnderFaults(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	f.startAll()
 	f.voters(3)

@@ -16,6 +16,7 @@ import (
 
 // A node that lost its folder must not help to elect a leader that lacks what it had acknowledged.
 func TestWipedNodeElectsNobody(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	f.startAll()
 	f.voters(3)
@@ -108,6 +109,7 @@ func TestLearnerThatLagsIsNotPromoted(t *testing.T) {
 
 // A member that comes back at another address is reached there.
 func TestAddressChange(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	f.startAll()
 	f.voters(3)
@@ -130,6 +132,7 @@ func TestAddressChange(t *testing.T) {
 
 // A folder that a later incarnation of the name has replaced is refused with a message, also at the old address.
 func TestReplacedIncarnationIsRefused(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	f.startAll()
 	f.voters(3)
@@ -162,6 +165,7 @@ func failure(t *testing.T, m *member) error {
 
 // A second node with the name of a running one is not taken in.
 func TestNameInUse(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b")
 	f.startAll()
 	f.voters(2)
@@ -200,6 +204,7 @@ func TestFormingWaitsForExpected(t *testing.T) {
 
 // Each node is told of one other only, and the one that is to form the cluster not of those that know of it.
 func TestFormingFromOneKnownAddress(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	f.tweak = func(c *Config) {
 		c.BootstrapExpect = 3
@@ -275,6 +280,7 @@ func TestFormingIsRefusedWithoutGenesis(t *testing.T) {
 }
 
 func TestFolderIsChecked(t *testing.T) {
+	t.Parallel()
 	formed := func(t *testing.T) *fleet {
 		f := newFleet(t, "a")
 		f.startAll()
@@ -313,6 +319,7 @@ func TestFolderIsChecked(t *testing.T) {
 
 // Two processes cannot run on one folder.
 func TestFolderIsLocked(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a")
 	f.startAll()
 	cfg := f.config("a")

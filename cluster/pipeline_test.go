@@ -95,6 +95,7 @@ func (d fullDisk) check() error {
 // A follower whose log takes nothing for a while is sent everything once it does, by the same leader. Requests follow the one
 // that is refused, so that Raft's sender waits for room while the refusal comes in.
 func TestReplicationGoesOnAfterRefusals(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	disks := map[string]fullDisk{}
 	for _, name := range f.names {
@@ -161,6 +162,7 @@ func (p *closing) Close() error {
 
 // A replication that stands still is restarted, without a change of the leader.
 func TestStalledReplicationIsRestarted(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	var stick atomic.Pointer[raft.ServerID]
 	f.tweak = func(c *Config) {
@@ -194,6 +196,7 @@ func TestStalledReplicationIsRestarted(t *testing.T) {
 
 // Where a restart does not help, another voter leads and the follower catches up; an alarm says so meanwhile.
 func TestStalledReplicationMovesLeadership(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) }) // before the nodes stop, which wait for it

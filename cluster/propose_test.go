@@ -122,6 +122,7 @@ func TestLatenessAndRefusalsAreNoted(t *testing.T) {
 
 // How fast the leader before answered is no measure for the next one.
 func TestNewLeaderIsMeasuredAnew(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	f.startAll()
 	f.voters(3)

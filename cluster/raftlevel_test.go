@@ -117,6 +117,7 @@ func TestStopIsAnnounced(t *testing.T) {
 
 // A follower that misses the word of a member's start hears it a little later.
 func TestStartIsAnnouncedAgain(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	f.startAll()
 	f.voters(3)

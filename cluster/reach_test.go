@@ -55,6 +55,7 @@ func TestNoQuorumIsToldSoon(t *testing.T) {
 
 // The reads that wait when the quorum is lost are answered too, and at once.
 func TestWaitingReadLearnsOfLostQuorum(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	f.startAll()
 	f.voters(3)
@@ -69,6 +70,7 @@ func TestWaitingReadLearnsOfLostQuorum(t *testing.T) {
 
 // While a majority can be reached a write waits for the next leader.
 func TestWriteWaitsForTheNextLeader(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	f.tweak = func(c *Config) { c.Heartbeat, c.Election, c.Lease = time.Second, time.Second, 700*time.Millisecond }
 	f.startAll()
@@ -81,6 +83,7 @@ func TestWriteWaitsForTheNextLeader(t *testing.T) {
 
 // A leader names the members that it cannot reach, readiness does too, and both forget it when they are back.
 func TestMissingMembersAreNamed(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	f.startAll()
 	f.voters(3)
@@ -112,6 +115,7 @@ func TestMissingMembersAreNamed(t *testing.T) {
 
 // A leader whose heartbeats fail takes nothing into its log that it could not refuse for sure later.
 func TestCutLeaderAppendsNothing(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	f.tweak = func(c *Config) { c.Heartbeat, c.Election, c.Lease = 3*time.Second, 3*time.Second, 3*time.Second }
 	f.startAll()
@@ -142,6 +146,7 @@ func TestLastVoterIsNotCutOff(t *testing.T) {
 
 // The hand-over at a stop ends with the time for the stop, also where Raft does not move because its disk hangs.
 func TestHandOverIsBounded(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	f.startAll()
 	f.voters(3)

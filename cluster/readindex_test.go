@@ -100,6 +100,7 @@ func readIndexFor(m *member, d time.Duration) (uint64, error) {
 
 // What was written on one node is in the state of every other at the read index; one node alone needs nobody.
 func TestReadIndex(t *testing.T) {
+	t.Parallel()
 	for _, names := range [][]string{{"a"}, {"a", "b", "c"}} {
 		f := newFleet(t, names...)
 		f.startAll()
@@ -135,6 +136,7 @@ func TestReadIndexAfterChangesOfTheMembership(t *testing.T) {
 
 // A leader that reaches a learner and no other voter confirms nothing, though the learner is in its term; the others go on.
 func TestALearnerDoesNotConfirm(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	f.tweak = func(c *Config) { c.Heartbeat, c.Election, c.Lease = time.Second, time.Second, time.Second }
 	f.startAll()
@@ -180,6 +182,7 @@ func TestALearnerDoesNotConfirm(t *testing.T) {
 // A leader that is cut off answers no linearizable read, before and after it notices; the others answer from what they write
 // meanwhile, and so does it once it is back.
 func TestCutLeaderAnswersNoReadIndex(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	f.startAll()
 	f.voters(3)
@@ -250,6 +253,7 @@ func TestLeaderContact(t *testing.T) {
 
 // No read at a read index is older than what was read or acknowledged anywhere before it was asked for, whatever the network does.
 func TestReadIndexUnderFaults(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	f.startAll()
 	f.voters(3)

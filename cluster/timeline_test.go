@@ -54,6 +54,7 @@ func (f *fleet) lose(writes int) (keeper string) {
 
 // A node that is told to drop what it knows to be committed stops, says so, and keeps its log.
 func TestCommittedEntriesAreNotDropped(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	keeper := f.lose(30)
 	before := lastIndex(t, f.dirs[keeper])
@@ -102,6 +103,7 @@ func appendTail(t *testing.T, dir string, entries uint64) {
 
 // A tail that was never committed is dropped as ever.
 func TestUncommittedEntriesAreDropped(t *testing.T) {
+	t.Parallel()
 	f := newFleet(t, "a", "b", "c")
 	f.startAll()
 	f.voters(3)

@@ -21,6 +21,7 @@ import (
 // TestDifferingStateStops changes a record in one node's store, as a damaged disk or a fault of the program would. The members
 // compare their states: this node stops and says why, the others go on. It does not matter whether it leads.
 func TestDifferingStateStops(t *testing.T) {
+	t.Parallel()
 	cluster := testcluster.Start(t, 3)
 	c := &client{t: t, base: cluster.URLs()[0]}
 	c.login()
@@ -50,6 +51,7 @@ func TestDifferingStateStops(t *testing.T) {
 
 // TestStatesAreCompared has the leader compare by itself, on a sound cluster, which raises nothing.
 func TestStatesAreCompared(t *testing.T) {
+	t.Parallel()
 	cluster := testcluster.Start(t, 3, func(cfg *node.Config) { cfg.DigestInterval = 50 * time.Millisecond })
 	require.Eventually(t, func() bool {
 		for _, url := range cluster.URLs() {

@@ -62,6 +62,7 @@ func (c *client) must(method, path string, body any) string {
 
 // TestUnavailabilityEnds declares a replica unavailable for a second: the cluster makes it available again on every node.
 func TestUnavailabilityEnds(t *testing.T) {
+	t.Parallel()
 	cluster := testcluster.Start(t, 3, func(cfg *node.Config) { cfg.ExpiryInterval = 20 * time.Millisecond })
 	c := &client{t: t, base: cluster.URLs()[0]}
 	c.login()

@@ -14,6 +14,7 @@ import (
 // TestFeatureLevelRises replaces the nodes of a cluster that an earlier program formed one by one: what needs the level is refused
 // until the last member knows it, and works on every node soon after.
 func TestFeatureLevelRises(t *testing.T) {
+	t.Parallel()
 	cluster := testcluster.Start(t, 3, func(cfg *node.Config) { cfg.FeatureLevel = new(uint64) })
 	c := &client{t: t, base: cluster.URLs()[0]}
 	c.login()

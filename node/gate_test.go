@@ -93,6 +93,7 @@ func (p *peer) send(c command.Command) command.Result {
 // TestNoFrameStopsTheCluster proposes what apply would stop at, as a node of the cluster could: the leader refuses each, names
 // it, and all nodes go on, also after they have started again.
 func TestNoFrameStopsTheCluster(t *testing.T) {
+	t.Parallel()
 	cluster := testcluster.Start(t, 3)
 	c := &client{t: t, base: cluster.URLs()[0]}
 	c.login()

@@ -21,6 +21,7 @@ func (c *client) status(method, path string, body any) int {
 // TestLifetimesEnd gives a dataset a lifetime of a second: it is gone on every node soon after, comes back on every node, and
 // cannot come back any more once the window is over.
 func TestLifetimesEnd(t *testing.T) {
+	t.Parallel()
 	cluster := testcluster.Start(t, 3, func(cfg *node.Config) { cfg.ExpiryInterval = 20 * time.Millisecond })
 	nodes := make([]*client, 3)
 	for i, url := range cluster.URLs() {
@@ -60,6 +61,7 @@ func TestLifetimesEnd(t *testing.T) {
 
 // TestLifetimesOfAnEarlierProgram has a lifetime that was set before the members knew of ends: it is honoured once they all do.
 func TestLifetimesOfAnEarlierProgram(t *testing.T) {
+	t.Parallel()
 	cluster := testcluster.Start(t, 1, func(cfg *node.Config) {
 		cfg.FeatureLevel, cfg.ExpiryInterval = new(uint64), 20*time.Millisecond
 	})

@@ -19,6 +19,7 @@ import (
 // TestSkipEntry puts an entry into the log that no node can apply, as a fault of an earlier version could: nodes stop at it, again
 // after a restart. Skipped on those that have it, it is passed over; the third node, which has not seen it, goes along.
 func TestSkipEntry(t *testing.T) {
+	t.Parallel()
 	c3 := testcluster.Start(t, 3)
 	c := &client{t: t, base: c3.URLs()[0]}
 	c.login()

@@ -26,6 +26,7 @@ func dialNarrow(ctx context.Context, network, address string) (net.Conn, error) 
 // TestNodeKilledWhileItLists kills a node in the middle of a long list, plain and compressed, in both formats: the client sees a
 // broken transfer, never a short list that looks whole.
 func TestNodeKilledWhileItLists(t *testing.T) {
+	t.Parallel()
 	const files = 60_000 // far more than the buffers of a connection hold
 	c := newCluster(t, 1)
 	c.start()

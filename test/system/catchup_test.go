@@ -14,6 +14,7 @@ import (
 // TestWipedNodeComesBack wipes a follower of a cluster that has cut its log: it comes back by snapshot, as a learner with a
 // new incarnation, and is promoted.
 func TestWipedNodeComesBack(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, "--log-bytes", "1", "--snapshot-interval", "500ms")
 	c.start()
 	root := login(t, c.nodes[0])
@@ -57,6 +58,7 @@ func TestWipedNodeComesBack(t *testing.T) {
 // TestNewcomerNeedNotReplay wipes a follower of a cluster whose log goes back to its beginning: the leader cuts it, for to copy the
 // state takes a small part of the time that replaying takes.
 func TestNewcomerNeedNotReplay(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	c.start()
 	root := login(t, c.nodes[0])
@@ -87,6 +89,7 @@ func TestNewcomerNeedNotReplay(t *testing.T) {
 
 // TestCatchUpAfterManyWrites kills a node, makes many writes and starts it again.
 func TestCatchUpAfterManyWrites(t *testing.T) {
+	t.Parallel()
 	writes := 30_000
 	if long() {
 		writes = 100_000

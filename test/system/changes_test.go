@@ -36,6 +36,7 @@ const (
 // points and goes on at a random node. It has seen each event once and in order, as another node tells them at the end, and what
 // they say is what the catalogue lists.
 func TestChangesAreSeenOnce(t *testing.T) {
+	t.Parallel()
 	mutations := feedMutations
 	if text := os.Getenv("DAPPLE_MUTATIONS"); text != "" {
 		var err error

@@ -34,6 +34,7 @@ func (p *process) small(mib int) {
 
 // Before the disk is full, writes are refused with 507; reads and deletes go on, and writes do once there is room.
 func TestDiskNearlyFull(t *testing.T) {
+	t.Parallel()
 	const mib = 1 << 20
 	c := newCluster(t, 1, "--min-free-disk", fmt.Sprint(96*mib))
 	p := c.nodes[0]

@@ -80,6 +80,7 @@ func (h *history) awaitMore(t *testing.T, more int) {
 // TestHistoryIsLinearizable writes and reads a few registers on all nodes while nodes are cut off, and looks for an order of all that
 // each client was told. A write of unknown outcome may take effect at any time after it was sent, or never.
 func TestHistoryIsLinearizable(t *testing.T) {
+	t.Parallel()
 	c := newCutCluster(t)
 	l := &readLoad{t: t, nodes: c.nodes, rounds: 1}
 	c.nodes[0].must(t, http.MethodPost, "/accounts/root/scopes/"+loadScope, nil, 201)

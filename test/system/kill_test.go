@@ -19,6 +19,7 @@ const (
 
 // TestKillLeader kills the leader again and again under steady writes through all nodes.
 func TestKillLeader(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	c.start()
 	root := login(t, c.nodes[0])
@@ -62,6 +63,7 @@ func killLeaderOnce(t *testing.T, c *cluster, root *client, l *load, round int) 
 
 // TestKillAll kills all three nodes at once under steady writes: what was acknowledged is there afterwards, once.
 func TestKillAll(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	c.start()
 	root := login(t, c.nodes[0])
@@ -90,6 +92,7 @@ func TestKillAll(t *testing.T) {
 // TestWipedFolderLosesNothing is the fault that a node with an emptied folder and an old name could cause: with C down a write
 // is acknowledged by A and B, B is wiped, A dies, B and C start. If B could vote it would elect C, which lacks the write.
 func TestWipedFolderLosesNothing(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	c.start()
 	root := login(t, c.nodes[0])

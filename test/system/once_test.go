@@ -69,6 +69,7 @@ func writes() []write {
 
 // TestEveryWriteIsRepeated sends each write three times with one key, each time to another node.
 func TestEveryWriteIsRepeated(t *testing.T) {
+	t.Parallel()
 	c := testcluster.Start(t, 3, withPassword)
 	nodes := clientsOf(t, c)
 	for i, w := range writes() {
@@ -131,6 +132,7 @@ const (
 // it takes effect once, and whoever gets an answer gets the same. A declaration of a suspicious replica counts each time that it
 // is done; the report that comes with it would show a second registration.
 func TestOneKeyOneEffect(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	c.start()
 	root := login(t, c.nodes[0])

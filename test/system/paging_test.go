@@ -81,6 +81,7 @@ func pagePFN(name string) string { return pfnOf("page", name) }
 
 // TestPages reads every list in pages of several sizes, each page from another node, and compares with the whole list.
 func TestPages(t *testing.T) {
+	t.Parallel()
 	c := testcluster.Start(t, 3, withPassword)
 	nodes := clientsOf(t, c)
 	fillPages(t, nodes[0])

@@ -13,6 +13,7 @@ import (
 // TestDataFoldersArePrivate walks the folders of a cluster that has taken writes, cut its log, sent and installed a snapshot
 // and been restarted, under a umask that hides nothing and the usual one, in folders that were made for all.
 func TestDataFoldersArePrivate(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3, "--log-bytes", "1", "--snapshot-interval", "500ms")
 	for i, p := range c.nodes {
 		p.umask = []string{"000", "022", "000"}[i]

@@ -101,6 +101,7 @@ func requireQuietLife(t *testing.T, c *cluster) {
 
 // A node that dies without a word is warned of: what is quiet in a healthy cluster is not when something fails.
 func TestDeathIsLoud(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	c.start()
 	root := login(t, c.nodes[0])

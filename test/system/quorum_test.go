@@ -55,6 +55,7 @@ func requireMissing(t *testing.T, root *client, left *process, killed []*process
 // With two of three nodes killed, a write at the third is answered in less than two seconds with 503, and the answer names the
 // two, be the third the leader or a follower. When they are back writes go on.
 func TestWritesWithoutQuorum(t *testing.T) {
+	t.Parallel()
 	for name, leaderStays := range map[string]bool{"the leader is left": true, "a follower is left": false} {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, 3)

@@ -61,7 +61,7 @@ func roundsWanted(t *testing.T) int64 {
 	case text == "" && long():
 		return 10_000
 	case text == "":
-		return 1_000
+		return 600
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	require.NoError(t, err, "DAPPLE_ROUNDS")

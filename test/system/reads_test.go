@@ -20,6 +20,7 @@ import (
 // TestReadsOfProcesses writes on one node and reads on others while the leader is stopped, killed and changed, and a follower is
 // stopped: session never misses its own write, linearizable is never older than any answer before it, local sometimes is.
 func TestReadsOfProcesses(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	c.start()
 	root := login(t, c.nodes[0])
@@ -170,6 +171,7 @@ func (c *cutCluster) isolate(name string, meanwhile func()) {
 
 // TestReadsOfCutNodes is TestReadsOfProcesses with nodes that are cut off from the others and not from their clients.
 func TestReadsOfCutNodes(t *testing.T) {
+	t.Parallel()
 	rounds := roundsWanted(t) / 5
 	if testing.Short() {
 		rounds = 300
@@ -190,6 +192,7 @@ func TestReadsOfCutNodes(t *testing.T) {
 
 // A leader that is cut off refuses what it cannot promise, tells how old its state may be, and serves the rest.
 func TestLevelsOnBothSidesOfACut(t *testing.T) {
+	t.Parallel()
 	c := newCutCluster(t)
 	leader, _ := c.leader()
 	c.net.Isolate(leader)

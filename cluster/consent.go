@@ -69,22 +69,39 @@ func (n *Node) proofOf(p transport.Peer, q joinMessage) joinProof {
 	return proof
 }
 
-// consent returns why a node may not become a member. It may while the cluster forms, with a join token, or with a listed
-// certificate for its own address and for those of the incarnations that it replaces. Without a cluster key or TLS
-// anybody may. n.membership is held.
-func (n *Node) consent(q joinMessage, old []raft.Server) *Error {
+// consent returns why a node may not become a member, and whether a join token has to be used for it. It may while the
+// cluster forms, with a join token, or with a listed certificate for its own address and for those of the incarnations that
+// it replaces. A certificate for its own address it needs in any case. Without a cluster key or TLS anybody may.
+// n.membership is held.
+func (n *Node) consent(q joinMessage, old []raft.Server) (token bool, err *Error) {
 	m := n.currentMeta()
 	forming := len(n.servers()) < max(m.Forming, m.JoinedForming)
 	switch {
 	case !n.isProtected(), forming && n.cfg.Key != nil, q.Proof.isFor(q, old):
-		return nil
-	case q.Token != "":
-		return n.useToken(q)
-	case n.cfg.Key != nil:
-		return errorf(command.CodeAccessDenied, "a new member needs a join token: make one with 'dapple join-token' and give it to the node")
-	default:
-		return errorf(command.CodeAccessDenied, "a new member needs a certificate that matches --cluster-tls-names, or a join token")
+		return false, nil
+	case q.Token == "" && n.cfg.Key != nil:
+		return false, errorf(command.CodeAccessDenied, "a new member needs a join token: make one with 'dapple join-token' and give it to the node")
+	case q.Token == "":
+		return false, errorf(command.CodeAccessDenied, "a new member needs a certificate that matches --cluster-tls-names, or a join token")
 	}
+	return true, n.checkToken(q)
+}
+
+// consentAgain returns why a server that is a member at that address is not told so once more. It may not have had the
+// answer, and so not know the cluster's id yet.
+func (n *Node) consentAgain(q joinMessage) *Error {
+	if q.Proof.Self {
+		return nil
+	}
+	return n.checkCertificate(q)
+}
+
+// checkCertificate returns why a node cannot act as a member at its address: with TLS its certificate must be for it.
+func (n *Node) checkCertificate(q joinMessage) *Error {
+	if n.cfg.TLS == nil || slices.Contains(q.Proof.Covers, q.Address) {
+		return nil
+	}
+	return errorf(command.CodeAccessDenied, "the certificate is not for %s and does not match --cluster-tls-names, which a join token does not replace", q.Address)
 }
 
 // isFor reports whether a certificate lets a node join at its address in place of earlier incarnations.
@@ -100,21 +117,32 @@ func (n *Node) consentAddress(q joinMessage, s raft.Server) *Error {
 	case !n.isProtected(), q.Proof.Self:
 		return nil
 	case q.Token != "":
+		if err := n.checkToken(q); err != nil {
+			return err
+		}
 		return n.useToken(q)
 	}
-	return errorf(command.CodeAccessDenied, "%s is known at %s: another address needs the member's own connection, or a join token", s.ID, s.Address)
+	return errorf(command.CodeAccessDenied, "%s is known at another address: a new one needs the member's own connection, or a join token", q.Name)
 }
 
-// useToken lets a server in by a join token, once. The state of this leader is asked first, so that wrong tokens do not
-// fill the log.
-func (n *Node) useToken(q joinMessage) *Error {
-	digest := sha256.Sum256([]byte(q.Token))
+// checkToken returns why a join token does not let a server in, as the state of this leader has it, so that wrong ones do
+// not fill the log.
+func (n *Node) checkToken(q joinMessage) *Error {
 	if n.cfg.CheckJoinToken == nil {
 		return errorf(command.CodeAccessDenied, "join tokens are not taken here")
 	}
-	if err := n.cfg.CheckJoinToken(digest, q.ServerID); err != nil {
+	if err := n.checkCertificate(q); err != nil {
+		return err
+	}
+	if err := n.cfg.CheckJoinToken(sha256.Sum256([]byte(q.Token)), q.ServerID); err != nil {
 		return errorf(command.CodeAccessDenied, "%v", err)
 	}
+	return nil
+}
+
+// useToken lets a server in by a join token, once.
+func (n *Node) useToken(q joinMessage) *Error {
+	digest := sha256.Sum256([]byte(q.Token))
 	payload, err := proto.Marshal(&command.UseJoinToken{Digest: digest[:], ServerId: q.ServerID})
 	if err != nil {
 		return errorf(command.CodeInternal, "%v", err)

@@ -44,6 +44,11 @@ func (k *keyed) configure(c *Config) {
 	var err error
 	c.Key, err = transport.OpenKeyFile(k.path)
 	require.NoError(k.t, err)
+	k.takeTokens(c)
+}
+
+// takeTokens has nodes ask with the tokens that they are given, and take those that were made.
+func (k *keyed) takeTokens(c *Config) {
 	name := c.NodeID
 	c.JoinToken = func() (string, error) {
 		k.mu.Lock()
@@ -169,7 +174,7 @@ func TestOutsidersWithAKey(t *testing.T) {
 	require.NotContains(t, string(body), a.currentMeta().Cluster)
 	require.NotContains(t, string(body), a.serverID())
 
-	for _, ghost := range []*transport.Transport{guest, k.outsider("x@1", id, true)} {
+	for _, ghost := range []*transport.Transport{guest, k.outsider("x@1", id, true), k.outsider("a", id, true)} {
 		for _, method := range []byte{methodPropose, methodPoll, methodCommit, methodStatus, methodConfirm, methodReadIndex, methodNotice} {
 			code, _, err := ghost.Call(deadline(t), at, method, forged)
 			require.NoError(t, err)

@@ -43,6 +43,7 @@ func (n *Node) join(cluster string, members []helloMessage) (bool, error) {
 		return err == nil, err
 	}
 	n.setPhase(joining + ": " + strings.Join(reasons, "; ") + " (retrying)")
+	n.transport.DropIdle() // they show the certificate that was not enough
 	n.sleep(jitter(joinPause), nil)
 	return false, nil
 }
@@ -205,6 +206,9 @@ func (n *Node) admit(ctx context.Context, q joinMessage) (command.Code, joinAnsw
 	for _, s := range n.servers() {
 		switch {
 		case s.ID == id && s.Address == address:
+			if err := n.consentAgain(q); err != nil {
+				return err.Code, joinAnswer{}, err
+			}
 			return command.CodeOK, n.welcome(), nil
 		case s.ID == id:
 			return n.readdress(r, q, s)
@@ -215,13 +219,19 @@ func (n *Node) admit(ctx context.Context, q joinMessage) (command.Code, joinAnsw
 	if q.HasState {
 		return command.CodeOK, joinAnswer{Refused: removedMessage(q, old)}, nil
 	}
+	token, refusal := n.consent(q, old)
+	if refusal != nil {
+		return refusal.Code, joinAnswer{}, refusal
+	}
 	for _, s := range old {
 		if n.alive(ctx, s) {
-			return command.CodeNotReady, joinAnswer{}, fmt.Errorf("%s is running at %s", s.ID, s.Address)
+			return command.CodeNotReady, joinAnswer{}, fmt.Errorf("a node named %s is running at %s", q.Name, s.Address)
 		}
 	}
-	if err := n.consent(q, old); err != nil {
-		return err.Code, joinAnswer{}, err
+	if token {
+		if err := n.useToken(q); err != nil {
+			return err.Code, joinAnswer{}, err
+		}
 	}
 	for _, s := range old {
 		n.log.Info("removing an earlier incarnation", "member", s.ID, "address", s.Address)
@@ -285,7 +295,7 @@ func (n *Node) cutLog(r *raft.Raft) {
 
 func removedMessage(q joinMessage, old []raft.Server) string {
 	if len(old) > 0 {
-		return fmt.Sprintf("%s was replaced by %s, a later incarnation of node %s; this data folder is of no more use", q.ServerID, old[0].ID, q.Name)
+		return fmt.Sprintf("%s was replaced by a later incarnation of node %s; this data folder is of no more use", q.ServerID, q.Name)
 	}
 	return fmt.Sprintf("%s was removed from the cluster; empty the data folder to join again as a new member", q.ServerID)
 }

@@ -14,14 +14,20 @@ type Peer struct {
 	// SameCluster reports whether the peer named this node's cluster.
 	SameCluster bool
 
+	keyed bool              // the peer has proved a cluster key, which earlier versions do not know
 	cert  *x509.Certificate // verified against the authorities; nil without TLS
 	files *TLSFiles
 }
 
 // Is reports whether the peer claims to be the server of that id.
 func (p Peer) Is(serverID string) bool {
+	return p.Name == serverID || !p.keyed && p.Name == nodeOf(serverID)
+}
+
+// nodeOf returns the node name of a server id.
+func nodeOf(serverID string) string {
 	name, _, _ := strings.Cut(serverID, "@")
-	return p.Name == serverID || p.Name == name
+	return name
 }
 
 // Covers reports whether the peer's certificate is for the host of an address, or matches a configured name for the
@@ -48,6 +54,6 @@ func (t *Transport) peer(h hello, secure net.Conn) Peer {
 	own := t.Cluster()
 	return Peer{
 		Name: h.from, SameCluster: own != ClusterID{} && h.cluster == own,
-		cert: certificateOf(secure), files: t.cfg.TLS,
+		keyed: t.cfg.Key != nil, cert: certificateOf(secure), files: t.cfg.TLS,
 	}
 }

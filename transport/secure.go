@@ -26,11 +26,11 @@ func (t *Transport) secureServer(ctx context.Context, c *trackedConn) (net.Conn,
 	}
 }
 
-// secureClient is secureServer for the side that dials address.
-func (t *Transport) secureClient(ctx context.Context, c *trackedConn, address string) (net.Conn, error) {
+// secureClient is secureServer for the side that dials the server of an id, or whoever answers, at address.
+func (t *Transport) secureClient(ctx context.Context, c *trackedConn, address, serverID string) (net.Conn, error) {
 	switch {
 	case t.cfg.TLS != nil:
-		return t.cfg.TLS.client(ctx, c, address)
+		return t.cfg.TLS.client(ctx, c, address, nodeOf(serverID))
 	case t.cfg.Key != nil:
 		return t.cfg.Key.client(ctx, c)
 	default:

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -59,8 +60,9 @@ func (f *TLSFiles) server(ctx context.Context, c net.Conn) (net.Conn, error) {
 	return secure, secure.HandshakeContext(ctx)
 }
 
-// client secures a connection to address. The peer's certificate must be for its host, or match one of the names.
-func (f *TLSFiles) client(ctx context.Context, c net.Conn, address string) (net.Conn, error) {
+// client secures a connection to address. The peer's certificate must be for its host, or match one of the names for the
+// node, of which "" is any.
+func (f *TLSFiles) client(ctx context.Context, c net.Conn, address, node string) (net.Conn, error) {
 	cert, pool, err := f.load()
 	if err != nil {
 		return nil, err
@@ -77,14 +79,14 @@ func (f *TLSFiles) client(ctx context.Context, c net.Conn, address string) (net.
 	}
 	if len(f.Names) > 0 {
 		config.InsecureSkipVerify = true //nolint:gosec // VerifyConnection does it, with other names
-		config.VerifyConnection = func(state tls.ConnectionState) error { return f.verify(state.PeerCertificates, pool, address) }
+		config.VerifyConnection = func(state tls.ConnectionState) error { return f.verify(state.PeerCertificates, pool, address, node) }
 	}
 	secure := tls.Client(c, config)
 	return secure, secure.HandshakeContext(ctx)
 }
 
-// verify checks the certificates that the server at address has shown.
-func (f *TLSFiles) verify(shown []*x509.Certificate, pool *x509.CertPool, address string) error {
+// verify checks the certificates that the node at address has shown.
+func (f *TLSFiles) verify(shown []*x509.Certificate, pool *x509.CertPool, address, node string) error {
 	if len(shown) == 0 {
 		return errors.New("the peer has no certificate")
 	}
@@ -95,8 +97,8 @@ func (f *TLSFiles) verify(shown []*x509.Certificate, pool *x509.CertPool, addres
 	if _, err := shown[0].Verify(options); err != nil {
 		return err
 	}
-	if !f.covers(shown[0], address, "*") {
-		return fmt.Errorf("the certificate of %s is for %s, not for that host or for %s",
+	if !f.covers(shown[0], address, cmp.Or(node, "*")) {
+		return fmt.Errorf("the certificate of %s at %s is for %s, not for that host or for %s", cmp.Or(node, "the node"),
 			address, strings.Join(namesOf(shown[0]), ", "), strings.Join(f.Names, ", "))
 	}
 	return nil

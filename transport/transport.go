@@ -175,6 +175,9 @@ func (t *Transport) SetCluster(id ClusterID) {
 	t.pools.drop()
 }
 
+// DropIdle closes the idle connections of calls: the next ones show a certificate that was renewed meanwhile.
+func (t *Transport) DropIdle() { t.pools.drop() }
+
 // Close stops accepting, closes every connection, Raft's included, and waits for the handlers to return.
 func (t *Transport) Close() error {
 	t.mu.Lock()
@@ -311,7 +314,7 @@ func (t *Transport) dial(ctx context.Context, kind byte, address, to string) (ne
 func (t *Transport) greet(ctx context.Context, c *trackedConn, kind byte, address, to string) (net.Conn, error) {
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	secure, err := t.secureClient(ctx, c, address)
+	secure, err := t.secureClient(ctx, c, address, to)
 	if err != nil {
 		return nil, err
 	}

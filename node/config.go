@@ -83,7 +83,11 @@ type Config struct {
 	// the default of package cluster; a negative value turns that off.
 	MinFreeDisk int64
 
-	// ExpiryInterval is how often the leader looks for temporary unavailability and for lifetimes of DIDs that have ended; 0 is 10 seconds.
+	// SigningKeyAge is how old a key may become that signs tokens before the leader replaces it, at least TokenLifetime; 0 replaces none.
+	SigningKeyAge time.Duration
+
+	// ExpiryInterval is how often the leader looks for temporary unavailability, lifetimes of DIDs and signing keys whose time is over;
+	// 0 is 10 seconds.
 	ExpiryInterval time.Duration
 
 	// DigestInterval is how often the members compare their states; 0 is 6 hours.
@@ -142,6 +146,13 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.FeatureLevel == nil {
 		c.FeatureLevel = new(uint64(catalogue.NewestFeatureLevel))
+	}
+	c.TokenLifetime = orDefault(c.TokenLifetime, time.Hour)
+	if c.SigningKeyAge < 0 {
+		return c, fmt.Errorf("signing-key-age is %s, it must not be negative; 0 leaves the rotation of keys to you", c.SigningKeyAge)
+	}
+	if c.SigningKeyAge > 0 {
+		c.SigningKeyAge = max(c.SigningKeyAge, c.TokenLifetime) // or there would be many keys at a time
 	}
 	c.DrainTime = orDefault(c.DrainTime, 5*time.Second)
 	c.ExpiryInterval = orDefault(c.ExpiryInterval, 10*time.Second)

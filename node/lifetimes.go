@@ -47,11 +47,16 @@ func (n *Node) endDIDsDue(ctx context.Context) error {
 
 // proposeOwn proposes a command of the cluster itself.
 func (n *Node) proposeOwn(ctx context.Context, t command.Type, message proto.Message) error {
+	return n.proposeAs(ctx, "", t, message)
+}
+
+// proposeAs proposes a command in the name of an account.
+func (n *Node) proposeAs(ctx context.Context, issuer string, t command.Type, message proto.Message) error {
 	payload, err := proto.Marshal(message)
 	if err != nil {
 		return err
 	}
-	r, err := n.cluster.Propose(ctx, t, "", payload)
+	r, err := n.cluster.Propose(ctx, t, issuer, payload)
 	if err != nil {
 		return err
 	}

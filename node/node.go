@@ -89,6 +89,7 @@ func (n *Node) open(ctx context.Context, cfg Config) (err error) {
 	n.watch.Go(func() { n.watchCluster(watchCtx) })
 	n.watch.Go(func() { n.expire(watchCtx, cfg.ExpiryInterval) })
 	n.watch.Go(func() { n.endDIDs(watchCtx, cfg.ExpiryInterval) })
+	n.watch.Go(func() { n.rotateKeys(watchCtx, cfg.ExpiryInterval, keyRotation{cfg.SigningKeyAge, cfg.TokenLifetime}) })
 	n.watch.Go(func() { n.digestStates(watchCtx, cfg.DigestInterval) })
 	n.watch.Go(func() { n.raiseFeatures(watchCtx, featureInterval) })
 	n.watch.Go(func() { n.compareNameSchema(watchCtx, cfg.NameSchema) })

@@ -73,7 +73,8 @@ type tuning struct {
 	IndexTimeout             time.Duration `default:"5s" help:"How long a read waits for the index that its session has seen."`
 	QueryTimeout             time.Duration `default:"30s" help:"Longest time that a query may work without finding anything, before it is refused."`
 	StreamTimeout            time.Duration `default:"30s" help:"How long a client may take no data of an answer before it is cut off."`
-	TokenLifetime            time.Duration `default:"1h" help:"Lifetime of a token."`
+	TokenLifetime            time.Duration `default:"1h" help:"Lifetime of a token. Set it alike on all nodes."`
+	SigningKeyAge            time.Duration `default:"720h" help:"How old a key may become that signs tokens before the leader replaces it. Set it alike on all nodes. 0 turns that off."`
 	IdempotencyWindow        time.Duration `default:"1h" help:"For how long a repeat of a write with the same Idempotency-Key is answered as the first."`
 	LoginFailures            int           `default:"10" help:"Wrong passwords in a row for one user from one source before one per --login-interval may be tried; after four times as many from a source, every user from it is limited so."`
 	LoginInterval            time.Duration `default:"6s" help:"How often a password may be tried after too many wrong ones."`
@@ -88,7 +89,7 @@ type tuning struct {
 	LeaseTimeout             time.Duration `help:"A leader that hears nothing of a majority for so long steps down. 0 is the built-in default."`
 	LogBytes                 int           `help:"Size of Raft's log at which it is cut, about. 0 is the built-in default, 64 MiB."`
 	MinFreeDisk              freeDisk      `default:"auto" help:"Free bytes of the data folder's file system below which writes that need space are refused. auto is 5 % of it, at most 1 GiB; 0 turns that off."`
-	ExpiryInterval           time.Duration `default:"10s" help:"How often the leader looks for temporary unavailability that has ended."`
+	ExpiryInterval           time.Duration `default:"10s" help:"How often the leader looks for temporary unavailability, lifetimes and signing keys that have ended."`
 	DigestInterval           time.Duration `default:"6h" help:"How often the members compare digests of their states."`
 	ChangesMaxAge            time.Duration `default:"168h" help:"How long changes are kept for GET /changes. Set it alike on all nodes: the leader's counts."`
 	ChangesMaxBytes          int64         `default:"268435456" help:"How many bytes of changes are kept. Set it alike on all nodes."`
@@ -147,6 +148,7 @@ func (c *serveCmd) nodeConfig(logger *slog.Logger) node.Config {
 
 func (t *tuning) apply(cfg *node.Config) {
 	cfg.WriteTimeout, cfg.IndexTimeout, cfg.StreamTimeout, cfg.QueryTimeout = t.WriteTimeout, t.IndexTimeout, t.StreamTimeout, t.QueryTimeout
+	cfg.SigningKeyAge = t.SigningKeyAge
 	cfg.TokenLifetime, cfg.LoginFailures, cfg.LoginInterval = t.TokenLifetime, t.LoginFailures, t.LoginInterval
 	cfg.MaxBody, cfg.MaxBodiesInFlight, cfg.BodyTimeout = t.MaxBody, t.MaxBodiesInFlight, t.BodyTimeout
 	cfg.MaxItems, cfg.MaxConnections, cfg.MaxConnectionsPerSource = t.MaxItems, t.MaxConnections, t.MaxConnectionsPerSource

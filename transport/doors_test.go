@@ -256,6 +256,32 @@ func TestNonMembersAreRefused(t *testing.T) {
 	require.NotContains(t, a.message, "b@1")
 }
 
+// A peer that is no member cannot make a node hold large requests, of which there may be hundreds at a time.
+func TestGuestsSendSmallRequests(t *testing.T) {
+	b := open(t, Config{IsMember: func(p Peer) bool { return p.Name == "a@1" }}, clusterA)
+	for name, h := range map[string]hello{
+		"member":          {kind: kindInternal, cluster: clusterA, from: "a@1"},
+		"guest":           {kind: kindInternal, cluster: clusterA, from: "ghost@1"},
+		"without cluster": {kind: kindInternal, from: "a@1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			call := func(size int) error {
+				c, a, err := stranger(t, b.Addr().String(), h)
+				require.NoError(t, err)
+				require.Equal(t, command.CodeOK, a.code)
+				_, _, err = roundTrip(c, request{method: echo, timeout: time.Minute, body: make([]byte, size)}, 16<<20)
+				return err
+			}
+			require.NoError(t, call(guestFrame-requestHead))
+			if err := call(1 << 20); name == "member" {
+				require.NoError(t, err)
+			} else {
+				require.Error(t, err)
+			}
+		})
+	}
+}
+
 // A peer that is stopped in the middle of its handshake, and a node that stops during one, warn of nothing. Bytes that
 // are no handshake do.
 func TestHangingUpIsNoWarning(t *testing.T) {

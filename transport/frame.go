@@ -32,7 +32,8 @@ func writeRequest(w io.Writer, q request) error {
 	return err
 }
 
-func readRequest(r io.Reader, limit int) (request, error) {
+// readRequest asks for the limit when a request comes, which may be long after the call.
+func readRequest(r io.Reader, limit func() int) (request, error) {
 	b, err := readFrame(r, requestHead, limit)
 	if err != nil {
 		return request{}, err
@@ -50,23 +51,23 @@ func writeReply(w io.Writer, code command.Code, body []byte) error {
 }
 
 func readReply(r io.Reader, limit int) (command.Code, []byte, error) {
-	b, err := readFrame(r, replyHead, limit)
+	b, err := readFrame(r, replyHead, func() int { return limit })
 	if err != nil {
 		return 0, nil, err
 	}
 	return command.Code(binary.BigEndian.Uint16(b)), b[replyHead:], nil
 }
 
-// readFrame reads one frame of at least least and at most limit bytes. Memory is taken as bytes arrive, so that a
+// readFrame reads one frame of at least least and at most limit() bytes. Memory is taken as bytes arrive, so that a
 // length alone cannot make this node allocate.
-func readFrame(r io.Reader, least, limit int) ([]byte, error) {
+func readFrame(r io.Reader, least int, limit func() int) ([]byte, error) {
 	var head [frameHead]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return nil, err
 	}
 	n := binary.BigEndian.Uint32(head[:])
-	if n < uint32(least) || uint64(n) > uint64(limit) {
-		return nil, fmt.Errorf("frame of %d bytes, allowed are %d to %d", n, least, limit)
+	if most := limit(); n < uint32(least) || uint64(n) > uint64(most) {
+		return nil, fmt.Errorf("frame of %d bytes, allowed are %d to %d", n, least, most)
 	}
 	const step = 64 << 10
 	b := make([]byte, 0, min(int(n), step))

@@ -103,6 +103,17 @@ func refusalLabel(code command.Code) string {
 // guestIdle is how long a connection of a peer that is no member is kept between two calls.
 const guestIdle = 10 * time.Second
 
+// guestFrame is how large a request of a peer may be that is no member: they ask only to join and to form a cluster.
+const guestFrame = 64 << 10
+
+// frameLimit returns how large a request of a peer may be. Together, guests could otherwise take more memory than a node has.
+func (t *Transport) frameLimit(p Peer) int {
+	if t.isMember(p) {
+		return t.cfg.MaxFrame
+	}
+	return min(guestFrame, t.cfg.MaxFrame)
+}
+
 // replyTime bounds the writing of an answer.
 const replyTime = 5 * time.Second
 
@@ -110,7 +121,7 @@ const replyTime = 5 * time.Second
 func (t *Transport) serveCalls(secure net.Conn, c *trackedConn, h hello) {
 	for {
 		_ = secure.SetDeadline(time.Now().Add(t.idleLimit(c)))
-		q, err := readRequest(secure, t.cfg.MaxFrame)
+		q, err := readRequest(secure, func() int { return t.frameLimit(t.peer(h, secure)) })
 		if err != nil {
 			return
 		}

@@ -345,7 +345,7 @@ func TestHandshakeRoundTrip(t *testing.T) {
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x06\x01\x00\x00\x00\x05x"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if q, err := readRequest(bytes.NewReader(b), 1<<16); err == nil {
+		if q, err := readRequest(bytes.NewReader(b), func() int { return 1 << 16 }); err == nil {
 			require.LessOrEqual(t, len(q.body), len(b))
 		}
 		_, _, _ = readReply(bytes.NewReader(b), 1<<16)

@@ -38,7 +38,11 @@ func (n *Node) isListed(p transport.Peer) bool {
 	for _, s := range n.servers() {
 		known = append(known, string(s.Address))
 	}
-	return slices.ContainsFunc(known, func(address string) bool { return p.Covers(address, nameOf(p.Name)) })
+	node := nameOf(p.Name)
+	if strings.Contains(node, ".") {
+		node = "" // the peer has chosen it: {node} must not stand for more parts of a name than a star does
+	}
+	return slices.ContainsFunc(known, func(address string) bool { return p.Covers(address, node) })
 }
 
 // meet remembers where the members are: until the membership has come with the log, their certificates are known by it.

@@ -256,6 +256,12 @@ func TestListedCertificateJoins(t *testing.T) {
 	c.voters(3)
 	c.add("c", "x")
 
+	// A dot in a node id does not make a name of more parts match.
+	c.issue("x", "joe.users.cluster.example.org")
+	dotted := c.outsider("x", "joe.users@1", transport.ClusterID{})
+	code, body := c.joinAs(dotted, "a", joinMessage{Name: "joe.users", ServerID: "joe.users@1", Address: "10.1.2.3:7080"})
+	require.Equal(t, command.CodeAccessDenied, code, body)
+
 	c.place("d")
 	_, port, err := net.SplitHostPort(c.addrs["d"])
 	require.NoError(t, err)

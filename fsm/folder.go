@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"dapple/internal/halt"
 )
 
 // The state folder holds stores (Pebble databases) and checkpoints as numbered folders, a pointer that names the live
@@ -36,7 +40,8 @@ type folder struct {
 	last int // highest number given to a store or checkpoint
 }
 
-// openFolder locks the folder, finds the live store and removes everything else.
+// openFolder locks the folder, finds the live store and removes everything else. It returns halt.ErrInUse if somebody has it
+// open, halt.ErrStoreDamaged if the pointer names no store.
 func openFolder(fs vfs.FS, dir string) (*folder, error) {
 	if err := fs.MkdirAll(dir, privateFolder); err != nil {
 		return nil, err
@@ -46,13 +51,27 @@ func openFolder(fs vfs.FS, dir string) (*folder, error) {
 	}
 	lock, err := fs.Lock(fs.PathJoin(dir, lockFile))
 	if err != nil {
-		return nil, fmt.Errorf("in use by another process: %w", err)
+		return nil, lockError(err)
 	}
 	f := &folder{fs: fs, dir: dir, lock: lock}
 	if err := f.settle(); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
 	return f, nil
+}
+
+// lockError returns the error of taking the lock with its cause. If somebody else holds it, the operating system says so with
+// one of two numbers, and Pebble, of this process, without any.
+func lockError(err error) error {
+	var file *os.PathError
+	var number syscall.Errno
+	switch {
+	case errors.As(err, &file): // the file of the lock cannot be opened
+		return halt.Classify(err)
+	case errors.As(err, &number) && number != syscall.EAGAIN && number != syscall.EACCES:
+		return halt.Classify(fmt.Errorf("lock: %w", err))
+	}
+	return fmt.Errorf("%w: %w", halt.ErrInUse, err)
 }
 
 // settle reads the pointer, or writes it for a folder that is new, and cleans up.
@@ -69,7 +88,7 @@ func (f *folder) settle() error {
 		// The pointer comes before the first store, so a store without it means that the pointer was lost.
 		for _, name := range names {
 			if strings.HasPrefix(name, storePrefix) {
-				return fmt.Errorf("%s exists and the file %s does not", name, currentFile)
+				return fmt.Errorf("%w: %s exists and the file %s does not", halt.ErrStoreDamaged, name, currentFile)
 			}
 		}
 		if err := f.point(firstStore); err != nil {
@@ -80,13 +99,27 @@ func (f *folder) settle() error {
 	}
 	number, err := strconv.Atoi(strings.TrimPrefix(f.current, storePrefix))
 	if err != nil || !strings.HasPrefix(f.current, storePrefix) || number < 1 {
-		return fmt.Errorf("%s names no store: %q", currentFile, f.current)
+		return fmt.Errorf("%w: %s names no store: %q", halt.ErrStoreDamaged, currentFile, f.current)
 	}
 	f.last = number
-	if _, err := f.fs.Stat(f.path(f.current)); err != nil && f.current != firstStore {
-		return fmt.Errorf("live store: %w", err)
+	if err := f.checkLive(names); err != nil {
+		return err
 	}
 	return f.clean(names)
+}
+
+// checkLive returns an error if the live store is not there: the pointer names a store only once it is whole. The first one is made
+// after the pointer, when there is no other store.
+func (f *folder) checkLive(names []string) error {
+	if slices.Contains(names, f.current) {
+		return nil
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, storePrefix) || f.current != firstStore {
+			return fmt.Errorf("%w: %s names %s, which does not exist", halt.ErrStoreDamaged, currentFile, f.current)
+		}
+	}
+	return nil
 }
 
 func (f *folder) clean(names []string) error {
@@ -124,6 +157,16 @@ func (f *folder) point(name string) error {
 	}
 	f.current = name
 	return syncDir(f.fs, f.dir)
+}
+
+// hasTables reports whether there are files with data in the folder of a store. If so, a store without a manifest has lost it, and
+// Pebble must not begin an empty one.
+func (f *folder) hasTables(name string) (bool, error) {
+	files, err := f.fs.List(f.path(name))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	return slices.ContainsFunc(files, func(file string) bool { return strings.HasSuffix(file, ".sst") }), err
 }
 
 func (f *folder) remove(name string) error { return f.fs.RemoveAll(f.path(name)) }

@@ -5,6 +5,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
+
+	"dapple/internal/halt"
 )
 
 func TestOpenRemovesWhatACrashLeft(t *testing.T) {
@@ -28,7 +30,7 @@ func TestStateFolderIsUsedByOne(t *testing.T) {
 	m := mustOpen(t, testConfig(fs))
 	apply(t, m, entry(t, 1, script(t, "put x 1")))
 	_, err := Open(testConfig(fs))
-	require.ErrorContains(t, err, "in use")
+	require.ErrorIs(t, err, halt.ErrInUse)
 	require.Equal(t, "1", get(t, m, "x"))
 }
 
@@ -52,7 +54,7 @@ func TestDamagedFolders(t *testing.T) {
 			require.NoError(t, m.Close())
 			damage(t, fs)
 			_, err := Open(testConfig(fs))
-			require.Error(t, err)
+			require.ErrorIs(t, err, halt.ErrStoreDamaged)
 			require.Equal(t, []string{"store-1"}, names(t, fs), "the data are still there")
 		})
 	}

@@ -116,7 +116,7 @@ func Open(cfg Config) (*Machine, error) {
 	m.slow.log = cfg.Logger
 	folder, err := openFolder(m.disk, cfg.Dir)
 	if err != nil {
-		return nil, fmt.Errorf("open state folder %s: %w", cfg.Dir, err)
+		return nil, fmt.Errorf("open state folder %s: %w", cfg.Dir, halt.Classify(err))
 	}
 	m.folder = folder
 	m.cache = pebble.NewCache(cfg.CacheBytes + cachedMemTables*cfg.MemTableBytes)
@@ -150,13 +150,16 @@ func (c Config) withDefaults() Config {
 // openStore opens one of the folder's stores for writing and loads what the machine keeps of it in memory.
 func (m *Machine) openStore(name string) (*store, *state, error) {
 	s, err := openStore(m.folder, name, storeOptions{
-		fs: m.disk.forPebble(m.unsynced), cache: m.cache, memTable: m.cfg.MemTableBytes, logger: m.cfg.Logger, background: m.backgroundError, fatal: m.blow,
+		fs: m.disk.forPebble(m.unsynced), cache: m.cache, memTable: m.cfg.MemTableBytes, logger: m.cfg.Logger, background: m.backgroundError, fatal: m.blow, corrupt: m.corrupt,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
 	reader := &dbReader{db: s.db}
 	st, err := loadState(reader)
+	if err != nil && !errors.Is(err, errNewerSchema) {
+		err = halt.Damaged(halt.ErrStoreDamaged, fmt.Errorf("%s: %w", name, err))
+	}
 	if closing := reader.done(); err == nil {
 		err = closing
 	}
@@ -233,6 +236,12 @@ func (m *Machine) backgroundError(err error) {
 		time.Sleep(retryPause) //nolint:forbidigo // slows Pebble down; nothing of the state comes from it
 	}
 	m.fail(halt.Classify(err))
+}
+
+// corrupt latches the machine failed where the store finds a file of its own damaged, whoever reads it: a node that cannot read
+// all of its state must not answer for it.
+func (m *Machine) corrupt(path string, err error) {
+	m.blow(fmt.Errorf("%w: %s: %w", halt.ErrStoreDamaged, path, err))
 }
 
 // unsynced blows the fuse where a folder's names may not be on disk.

@@ -246,7 +246,7 @@ func (m *Machine) inspect(name string) (position, membership, error) {
 	}
 	s, err := openStore(m.folder, name, storeOptions{
 		fs: m.disk.forPebble(note), cache: m.cache, memTable: minMemTable, logger: slog.New(slog.DiscardHandler), readOnly: true,
-		background: note, fatal: note,
+		background: note, fatal: note, corrupt: func(_ string, err error) { note(err) },
 	})
 	if err != nil {
 		return position{}, membership{}, err

@@ -44,7 +44,9 @@ type storeOptions struct {
 	logger   *slog.Logger
 	// background gets the errors of flushes and compactions, fatal what Pebble cannot go on from.
 	background, fatal func(error)
-	readOnly          bool
+	// corrupt gets a file that a read finds damaged. It may be called with Pebble's locks held.
+	corrupt  func(path string, err error)
+	readOnly bool
 }
 
 // store is one open Pebble database with a count of those who use it.
@@ -57,14 +59,21 @@ type store struct {
 }
 
 func openStore(f *folder, name string, o storeOptions) (*store, error) {
+	hasTables, err := f.hasTables(name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, halt.Classify(err))
+	}
 	pace := newPace()
 	options := &pebble.Options{
-		FS:                          pacedFS{o.fs, pace},
-		Cache:                       o.cache,
-		DisableWAL:                  true, // Raft's log is the write-ahead log
-		FormatMajorVersion:          storeFormat,
-		Logger:                      &pebbleLogger{log: o.logger, fatal: o.fatal},
-		EventListener:               &pebble.EventListener{BackgroundError: o.background},
+		FS:                 pacedFS{o.fs, pace},
+		Cache:              o.cache,
+		DisableWAL:         true, // Raft's log is the write-ahead log
+		FormatMajorVersion: storeFormat,
+		Logger:             &pebbleLogger{log: o.logger, fatal: o.fatal},
+		EventListener: &pebble.EventListener{
+			BackgroundError: o.background,
+			DataCorruption:  func(i pebble.DataCorruptionInfo) { o.corrupt(i.Path, i.Details) },
+		},
 		MemTableSize:                uint64(o.memTable),
 		MemTableStopWritesThreshold: memTableCount,
 		L0CompactionThreshold:       l0CompactAt,
@@ -76,7 +85,7 @@ func openStore(f *folder, name string, o storeOptions) (*store, error) {
 			return 1, min(maxCompactionJobs, max(2, runtime.GOMAXPROCS(0)/2))
 		},
 		ReadOnly:         o.readOnly,
-		ErrorIfNotExists: o.readOnly || name != firstStore,
+		ErrorIfNotExists: o.readOnly || name != firstStore || hasTables,
 	}
 	// A run with many deletions would be compacted by itself, and with it, as it spans all keys, all of the state.
 	options.Experimental.TombstoneDenseCompactionThreshold = -1
@@ -88,9 +97,9 @@ func openStore(f *folder, name string, o storeOptions) (*store, error) {
 	options.Levels[len(options.Levels)-1].FilterPolicy = pebble.NoFilterPolicy // Get never looks at the last level's
 	options.ApplyCompressionSettings(compression)
 	if err := removeLogs(f, name, o.readOnly); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", name, halt.Classify(err))
 	}
-	db, err := pebble.Open(f.path(name), options)
+	db, err := openPebble(f.path(name), options)
 	if err != nil { // no lock: the folder has its own, which was taken before
 		return nil, fmt.Errorf("%s: %w", name, halt.Damaged(halt.ErrStoreDamaged, err))
 	}
@@ -98,6 +107,16 @@ func openStore(f *folder, name string, o storeOptions) (*store, error) {
 	s.refs.Store(1) // the holder's own
 	pace.watch(s.runs)
 	return s, nil
+}
+
+// openPebble opens a database. A panic at a damaged file is an error.
+func openPebble(path string, options *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			db, err = nil, fmt.Errorf("pebble: %v", p)
+		}
+	}()
+	return pebble.Open(path, options)
 }
 
 // compression is cheap on all levels. Zstd in the last level took 10 % more of the processor in bulk registration, and each read that misses

@@ -9,7 +9,6 @@ import (
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
-	bbolterrors "go.etcd.io/bbolt/errors"
 
 	"dapple/internal/halt"
 )
@@ -60,23 +59,22 @@ func seal(logs []*raft.Log) error {
 	return nil
 }
 
-// GetLog reads an entry and verifies it. The error of a damaged one has halt.ErrLogDamaged in its chain and names the file.
+// GetLog reads an entry and verifies it. The error of a damaged one has halt.ErrLogDamaged in its chain.
 func (s *logStore) GetLog(index uint64, l *raft.Log) error {
-	err := s.BoltStore.GetLog(index, l)
-	switch {
-	case err == nil && l.Index != index:
-		err = fmt.Errorf("entry %d has index %d", index, l.Index)
-	case err == nil:
-		err = verifySeal(l)
-	case errors.Is(err, raft.ErrLogNotFound), errors.Is(err, bbolterrors.ErrDatabaseNotOpen):
-		return err
-	default:
-		err = fmt.Errorf("entry %d cannot be decoded: %w", index, err)
-	}
-	if err != nil {
-		return halt.Damaged(halt.ErrLogDamaged, fmt.Errorf("%s: %w", s.path, err))
-	}
-	return nil
+	return s.guard(func() error {
+		err := s.bolt.GetLog(index, l)
+		switch {
+		case err == nil && l.Index != index:
+			err = fmt.Errorf("entry %d has index %d", index, l.Index)
+		case err == nil:
+			err = verifySeal(l)
+		case isAnswer(err):
+			return err
+		default:
+			err = fmt.Errorf("entry %d cannot be decoded: %w", index, err)
+		}
+		return halt.Damaged(halt.ErrLogDamaged, err)
+	})
 }
 
 // verify reads the entries from one index to another, those of them that are there.

@@ -76,9 +76,9 @@ func TestEveryEntryIsSealed(t *testing.T) {
 // has stored stays readable.
 func TestSealOnReceipt(t *testing.T) {
 	s := testStore(t, t.TempDir())
-	defer s.Close()
+	defer s.close()
 	old := &raft.Log{Index: 1, Term: 1, Data: []byte("stored by an earlier version")}
-	require.NoError(t, s.BoltStore.StoreLogs([]*raft.Log{old}))
+	require.NoError(t, s.bolt.StoreLogs([]*raft.Log{old}))
 	var l raft.Log
 	require.NoError(t, s.GetLog(1, &l))
 	require.Equal(t, old.Data, l.Data)
@@ -103,11 +103,11 @@ func TestSealOnReceipt(t *testing.T) {
 // TestDamageWhileRaftRuns fails the node and ends the goroutine of Raft that reads a damaged entry, which would panic.
 func TestDamageWhileRaftRuns(t *testing.T) {
 	s := testStore(t, t.TempDir())
-	defer s.Close()
+	defer s.close()
 	l := &raft.Log{Index: 7, Term: 1, Data: []byte("x")}
 	l.Extensions = sealOf(l)
 	l.Data = []byte("y")
-	require.NoError(t, s.BoltStore.StoreLogs([]*raft.Log{l}))
+	require.NoError(t, s.bolt.StoreLogs([]*raft.Log{l}))
 	failed := make(chan error, 1)
 	ended, returned := make(chan struct{}), false
 	go func() {
@@ -132,10 +132,10 @@ func TestNumbersOfRaftAreVerified(t *testing.T) {
 	term, err := s.GetUint64([]byte("LastVoteTerm"))
 	require.NoError(t, err)
 	require.EqualValues(t, 6, term)
-	earlier, err := s.BoltStore.GetUint64([]byte("LastVoteTerm"))
+	earlier, err := s.bolt.GetUint64([]byte("LastVoteTerm"))
 	require.NoError(t, err)
 	require.EqualValues(t, 6, earlier)
-	require.NoError(t, s.Close())
+	require.NoError(t, s.close())
 
 	db, err := bbolt.Open(filepath.Join(dir, raftStoreName), 0o600, nil)
 	require.NoError(t, err)
@@ -147,7 +147,7 @@ func TestNumbersOfRaftAreVerified(t *testing.T) {
 	}))
 	require.NoError(t, db.Close())
 	s = testStore(t, dir)
-	defer s.Close()
+	defer s.close()
 	require.ErrorIs(t, s.checkNumbers(), halt.ErrLogDamaged)
 }
 

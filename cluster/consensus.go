@@ -95,7 +95,7 @@ func (n *Node) startRaft() error {
 	if err := n.checkMemory(); err != nil {
 		return err
 	}
-	n.store.refuse, n.store.guard = n.cfg.refuse, n.guardLog
+	n.store.refuse, n.store.keep = n.cfg.refuse, n.guardLog
 	id := raft.ServerID(n.serverID())
 	conf := n.cfg.raftConfig(id, newRaftLogger(n.cfg.Logger, n.raftLevelOnce))
 	layer := n.transport.OpenRaft(string(id), n.cfg.ClusterAdvertise, n.lostConnection)
@@ -152,7 +152,7 @@ func (n *Node) bootstrap() error {
 	if term, err := n.store.term(); err != nil {
 		return err
 	} else if term > 0 {
-		if err := n.store.Close(); err != nil {
+		if err := n.store.close(); err != nil {
 			return err
 		}
 		if err := removeLogStore(n.cfg.DataDir); err != nil {
@@ -165,7 +165,12 @@ func (n *Node) bootstrap() error {
 	id := raft.ServerID(n.serverID())
 	_, trans := raft.NewInmemTransport(raft.ServerAddress(n.cfg.ClusterAdvertise))
 	servers := raft.Configuration{Servers: []raft.Server{{ID: id, Address: raft.ServerAddress(n.cfg.ClusterAdvertise), Suffrage: raft.Voter}}}
-	return raft.BootstrapCluster(n.cfg.raftConfig(id, newRaftLogger(n.cfg.Logger, n.raftLevel)), n.store, n.store, n.cfg.Machine.Snapshots(), trans, servers)
+	store := &causeStore{logStore: n.store}
+	err = raft.BootstrapCluster(n.cfg.raftConfig(id, newRaftLogger(n.cfg.Logger, n.raftLevel)), store, store, n.cfg.Machine.Snapshots(), trans, servers)
+	if err != nil && store.err != nil {
+		return store.err
+	}
+	return err
 }
 
 // applyEntry starts an encoded entry on its way; outcome, which must be called, waits for it.

@@ -12,17 +12,19 @@ import (
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
 const raftStoreName = "raft.db"
 
-// logStore is Raft's log and stable store in one file. It times each append and knows the mean size of an entry.
+// logStore is Raft's log and stable store in one file. It times each append and knows the mean size of an entry. The errors of its
+// methods name the file, and have halt.ErrLogDamaged in their chain where bbolt panics at a damaged page.
 type logStore struct {
-	*raftboltdb.BoltStore
+	bolt    *raftboltdb.BoltStore // only for use within guard
 	path    string
 	seconds prometheus.Observer
 	refuse  func() error                 // of tests: makes appends fail; else nil
-	guard   func(low, last uint64) error // may refuse to drop the end of the log; nil before Raft runs
+	keep    func(low, last uint64) error // may refuse to drop the end of the log; nil before Raft runs
 	inRow   atomic.Int32                 // snapshots that were installed since the last append
 
 	mu      sync.Mutex
@@ -36,19 +38,33 @@ func openLogStore(dir string, seconds prometheus.Observer) (*logStore, error) {
 	if err != nil {
 		return nil, fmt.Errorf("raft store %s: %w", path, err)
 	}
-	return &logStore{BoltStore: bolt, path: path, seconds: seconds}, nil
+	return &logStore{bolt: bolt, path: path, seconds: seconds}, nil
+}
+
+// guard does some work on the file.
+func (s *logStore) guard(work func() error) error {
+	err := guarded(work)
+	if err == nil || isAnswer(err) {
+		return err // Raft compares these
+	}
+	return fmt.Errorf("%s: %w", s.path, err)
+}
+
+// isAnswer reports whether an error of the store says nothing about the file.
+func isAnswer(err error) bool {
+	return errors.Is(err, raft.ErrLogNotFound) || errors.Is(err, raftboltdb.ErrKeyNotFound) || errors.Is(err, bbolterrors.ErrDatabaseNotOpen)
 }
 
 // close closes the file. A store whose pages are damaged may never give back its locks, so the wait is bounded; the lock on the
 // file ends with the process.
 func (s *logStore) close() error {
 	done := make(chan error, 1)
-	go func() { done <- guarded(s.Close) }()
+	go func() { done <- s.guard(s.bolt.Close) }()
 	select {
 	case err := <-done:
 		return err
 	case <-time.After(closeTimeout):
-		return fmt.Errorf("raft store %s could not be closed in %s", s.path, closeTimeout)
+		return fmt.Errorf("%s could not be closed in %s", s.path, closeTimeout)
 	}
 }
 
@@ -81,7 +97,7 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 	s.mu.Lock()
 	s.writing = start
 	s.mu.Unlock()
-	err := s.BoltStore.StoreLogs(logs)
+	err := s.guard(func() error { return s.bolt.StoreLogs(logs) })
 	if err == nil {
 		s.inRow.Store(0)
 	}
@@ -94,6 +110,29 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 	s.mu.Unlock()
 	s.seconds.Observe(time.Since(start).Seconds())
 	return err
+}
+
+// FirstIndex returns the index of the first entry, 0 if there is none.
+func (s *logStore) FirstIndex() (index uint64, err error) {
+	err = s.guard(func() (err error) { index, err = s.bolt.FirstIndex(); return err })
+	return index, err
+}
+
+// LastIndex returns the index of the last entry, 0 if there is none.
+func (s *logStore) LastIndex() (index uint64, err error) {
+	err = s.guard(func() (err error) { index, err = s.bolt.LastIndex(); return err })
+	return index, err
+}
+
+// Get returns the value of a key, raftboltdb.ErrKeyNotFound if there is none.
+func (s *logStore) Get(key []byte) (value []byte, err error) {
+	err = s.guard(func() (err error) { value, err = s.bolt.Get(key); return err })
+	return value, err
+}
+
+// Set stores the value of a key durably.
+func (s *logStore) Set(key, value []byte) error {
+	return s.guard(func() error { return s.bolt.Set(key, value) })
 }
 
 // stuck returns for how long the append in work has taken; 0 where there is none.
@@ -123,8 +162,7 @@ func (s *logStore) fileBytes() int64 {
 
 // term returns the current term that the store holds, 0 for none.
 func (s *logStore) term() (uint64, error) {
-	var term uint64
-	err := guarded(func() (err error) { term, err = s.GetUint64([]byte("CurrentTerm")); return err })
+	term, err := s.GetUint64([]byte("CurrentTerm"))
 	if errors.Is(err, raftboltdb.ErrKeyNotFound) {
 		return 0, nil
 	}
@@ -133,8 +171,8 @@ func (s *logStore) term() (uint64, error) {
 
 // first returns the index of the first entry that is kept, -1 where the store cannot tell.
 func (s *logStore) first() float64 {
-	var index uint64
-	if err := guarded(func() (err error) { index, err = s.FirstIndex(); return err }); err != nil {
+	index, err := s.FirstIndex()
+	if err != nil {
 		return -1
 	}
 	return float64(index)

@@ -227,7 +227,7 @@ func TestFormingCrash(t *testing.T) {
 			if withTerm {
 				s := testStore(t, f.dirs["a"])
 				require.NoError(t, s.SetUint64([]byte("CurrentTerm"), 1))
-				require.NoError(t, s.Close())
+				require.NoError(t, s.close())
 			}
 			f.start("a")
 			eventually(t, func() bool { return f.nodes["a"].views.get().ready }, "a does not lead")
@@ -260,7 +260,7 @@ func TestJoinCrash(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(f.dirs["b"], memoryName)))
 	m, err := loadMeta(f.dirs["b"])
 	require.NoError(t, err)
-	m.Started = false
+	m.Started, m.Remembers = false, false
 	require.NoError(t, saveMeta(f.dirs["b"], m))
 	f.start("b")
 	f.ready("b")

@@ -1,10 +1,10 @@
 package cluster
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,18 +40,22 @@ type memories struct {
 	mu    sync.Mutex
 	now   memory
 	dirty bool
+	kept  bool // there is a file
 }
 
-// loadMemories reads the file of a folder. A folder that an earlier version has written has none.
-func loadMemories(dir string) (*memories, error) {
+// loadMemories reads the file of a folder. A folder that is new, or that an earlier version has written, has none.
+func loadMemories(dir string, expected bool) (*memories, error) {
 	m := &memories{path: filepath.Join(dir, memoryName), now: memory{Version: memoryVersion}}
 	b, err := os.ReadFile(m.path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && expected:
+		return nil, fmt.Errorf("%w: %s is lost", halt.ErrFolderIncomplete, memoryName)
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return nil, err
+		return nil, halt.Classify(err)
 	default:
-		err = json.Unmarshal(b, &m.now)
+		m.now, m.kept = memory{}, true
+		err = parseSmall(b, &m.now)
 		if err == nil && m.now.Version != memoryVersion {
 			err = fmt.Errorf("version %d is not known", m.now.Version)
 		}
@@ -111,21 +115,22 @@ func (m *memories) save() error {
 		m.mu.Unlock()
 		return nil
 	}
-	b, err := json.Marshal(m.now)
+	now := m.now
+	now.Peers = maps.Clone(m.now.Peers)
 	m.dirty = false
 	m.mu.Unlock()
-	if err == nil {
-		err = writeSynced(m.path+".new", append(b, '\n'))
-	}
-	if err == nil {
-		err = os.Rename(m.path+".new", m.path)
-	}
-	if err != nil {
-		m.mu.Lock()
-		m.dirty = true
-		m.mu.Unlock()
-	}
+	err := writeSmallFile(m.path, now)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dirty, m.kept = m.dirty || err != nil, m.kept || err == nil
 	return err
+}
+
+// exists reports whether there is a file.
+func (m *memories) exists() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.kept
 }
 
 // keepMemory writes down what is committed and who has what, until the node ends.
@@ -135,6 +140,9 @@ func (n *Node) keepMemory() {
 		running = n.sleep(memoryInterval, nil)
 		n.remember()
 		err := n.memories.save()
+		if err == nil && n.memories.exists() {
+			err = n.updateMeta(func(m *meta) { m.Remembers = true })
+		}
 		if err != nil && !warned {
 			n.log.Warn("what is committed could not be written down", "file", memoryName, "error", err)
 		}
@@ -166,11 +174,16 @@ func (n *Node) acknowledged() map[string]mark {
 	return all
 }
 
-// termAt returns the term of an entry that is in the log or was the last to be applied.
+// termAt returns the term of an entry that is in the log or was the last to be applied. A damaged log fails the node.
 func (n *Node) termAt(index uint64) (term uint64, ok bool) {
 	var l raft.Log
-	if err := n.store.GetLog(index, &l); err == nil {
+	err := n.store.GetLog(index, &l)
+	if err == nil {
 		return l.Term, true
+	}
+	if errors.Is(err, halt.ErrLogDamaged) {
+		n.fail(err)
+		return 0, false
 	}
 	at, term := n.cfg.Machine.Position()
 	return term, at == index

@@ -3,7 +3,6 @@ package cluster
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,6 +28,8 @@ type meta struct {
 	JoinedForming int `json:"joined_forming,omitempty"`
 	// Started tells that Raft's store holds a term: if it holds none later, it was lost.
 	Started bool `json:"started,omitempty"`
+	// Remembers tells that memory.json is there: if it is not later, it was lost. Earlier versions wrote none.
+	Remembers bool `json:"remembers,omitempty"`
 }
 
 const metaName = "node.json"
@@ -74,7 +75,7 @@ func loadMeta(dir string) (meta, error) {
 		return meta{}, halt.Classify(err)
 	}
 	var m meta
-	if err := json.Unmarshal(b, &m); err != nil {
+	if err := parseSmall(b, &m); err != nil {
 		return meta{}, fmt.Errorf("%w: %s: %w", halt.ErrFolderIncomplete, metaName, err)
 	}
 	if m.Name == "" || m.Incarnation == "" {
@@ -87,15 +88,7 @@ func loadMeta(dir string) (meta, error) {
 }
 
 func saveMeta(dir string, m meta) error {
-	b, err := json.Marshal(m)
-	if err != nil {
-		return err
-	}
-	path := filepath.Join(dir, metaName)
-	err = writeSynced(path+".new", append(b, '\n'))
-	if err == nil {
-		err = os.Rename(path+".new", path)
-	}
+	err := writeSmallFile(filepath.Join(dir, metaName), m)
 	if err == nil {
 		err = syncDir(dir)
 	}

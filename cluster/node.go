@@ -117,7 +117,7 @@ func (n *Node) open() error {
 	if err != nil {
 		return err
 	}
-	if n.memories, err = loadMemories(n.cfg.DataDir); err != nil {
+	if n.memories, err = loadMemories(n.cfg.DataDir, n.meta.Remembers); err != nil {
 		return err
 	}
 	n.transport.Identify(n.serverID())

@@ -75,8 +75,8 @@ func guarded(work func() error) (err error) {
 }
 
 // raftStore is the log and the stable store as Raft has them. Raft panics if it cannot read an entry that it is to apply or
-// cannot store its term or vote, and bbolt panics at a damaged page: the process would end with the exit code of a wrong flag.
-// Here such an error fails the node, which stops in order, and ends the goroutine of Raft that could not go on.
+// cannot store its term or vote: the process would end with the exit code of a wrong flag. Here such an error fails the node,
+// which stops in order, and ends the goroutine of Raft that could not go on.
 type raftStore struct {
 	*logStore
 	fail func(error)
@@ -87,34 +87,31 @@ var (
 	_ raft.StableStore = raftStore{}
 )
 
-// attempt does some work on the store. A damaged store ends the caller's goroutine, and so does any error if Raft would panic at it.
-func (s raftStore) attempt(panics bool, work func() error) error {
-	err := guarded(work)
-	switch {
-	case err == nil, errors.Is(err, raft.ErrLogNotFound), errors.Is(err, raftboltdb.ErrKeyNotFound), errors.Is(err, bbolterrors.ErrDatabaseNotOpen):
+// check ends the caller's goroutine if the store is damaged, and at any error that Raft would panic at.
+func (s raftStore) check(panics bool, err error) error {
+	if err == nil || isAnswer(err) || !panics && !errors.Is(err, halt.ErrLogDamaged) {
 		return err
-	case panics || errors.Is(err, halt.ErrLogDamaged):
-		s.fail(fmt.Errorf("%s: %w", s.path, err))
-		runtime.Goexit()
 	}
+	s.fail(err)
+	runtime.Goexit()
 	return err
 }
 
 // FirstIndex implements raft.LogStore.
-func (s raftStore) FirstIndex() (index uint64, err error) {
-	err = s.attempt(false, func() (err error) { index, err = s.logStore.FirstIndex(); return err })
-	return index, err
+func (s raftStore) FirstIndex() (uint64, error) {
+	index, err := s.logStore.FirstIndex()
+	return index, s.check(false, err)
 }
 
 // LastIndex implements raft.LogStore.
-func (s raftStore) LastIndex() (index uint64, err error) {
-	err = s.attempt(false, func() (err error) { index, err = s.logStore.LastIndex(); return err })
-	return index, err
+func (s raftStore) LastIndex() (uint64, error) {
+	index, err := s.logStore.LastIndex()
+	return index, s.check(false, err)
 }
 
 // GetLog implements raft.LogStore.
 func (s raftStore) GetLog(index uint64, l *raft.Log) error {
-	return s.attempt(true, func() error { return s.logStore.GetLog(index, l) })
+	return s.check(true, s.logStore.GetLog(index, l))
 }
 
 // StoreLog implements raft.LogStore.
@@ -122,32 +119,51 @@ func (s raftStore) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{
 
 // StoreLogs implements raft.LogStore. A full disk is an error that Raft can go on from.
 func (s raftStore) StoreLogs(logs []*raft.Log) error {
-	return s.attempt(false, func() error { return s.logStore.StoreLogs(logs) })
+	return s.check(false, s.logStore.StoreLogs(logs))
 }
 
 // DeleteRange implements raft.LogStore.
 func (s raftStore) DeleteRange(low, high uint64) error {
-	return s.attempt(false, func() error { return s.logStore.DeleteRange(low, high) })
+	return s.check(false, s.logStore.DeleteRange(low, high))
 }
 
 // Set implements raft.StableStore.
-func (s raftStore) Set(key, value []byte) error {
-	return s.attempt(true, func() error { return s.logStore.Set(key, value) })
-}
+func (s raftStore) Set(key, value []byte) error { return s.check(true, s.logStore.Set(key, value)) }
 
 // Get implements raft.StableStore.
-func (s raftStore) Get(key []byte) (value []byte, err error) {
-	err = s.attempt(false, func() (err error) { value, err = s.logStore.Get(key); return err })
-	return value, err
+func (s raftStore) Get(key []byte) ([]byte, error) {
+	value, err := s.logStore.Get(key)
+	return value, s.check(false, err)
 }
 
 // SetUint64 implements raft.StableStore.
 func (s raftStore) SetUint64(key []byte, value uint64) error {
-	return s.attempt(true, func() error { return s.logStore.SetUint64(key, value) })
+	return s.check(true, s.logStore.SetUint64(key, value))
 }
 
 // GetUint64 implements raft.StableStore.
-func (s raftStore) GetUint64(key []byte) (value uint64, err error) {
-	err = s.attempt(false, func() (err error) { value, err = s.logStore.GetUint64(key); return err })
-	return value, err
+func (s raftStore) GetUint64(key []byte) (uint64, error) {
+	value, err := s.logStore.GetUint64(key)
+	return value, s.check(false, err)
+}
+
+// causeStore keeps the first error of the store: raft.BootstrapCluster returns another one, without its cause.
+type causeStore struct {
+	*logStore
+	err error
+}
+
+// StoreLog implements raft.LogStore.
+func (s *causeStore) StoreLog(l *raft.Log) error { return s.keep(s.logStore.StoreLog(l)) }
+
+// SetUint64 implements raft.StableStore.
+func (s *causeStore) SetUint64(key []byte, value uint64) error {
+	return s.keep(s.logStore.SetUint64(key, value))
+}
+
+func (s *causeStore) keep(err error) error {
+	if s.err == nil {
+		s.err = err
+	}
+	return err
 }

@@ -79,15 +79,18 @@ func withLog(dataDir string, do func(*logStore) error) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(s), s.Close())
+	return errors.Join(do(s), s.close())
 }
 
 // stored reads an entry that may be skipped.
 func (s *logStore) stored(index uint64) (StoredEntry, *raft.Log, error) {
 	var l raft.Log
 	if err := s.GetLog(index, &l); errors.Is(err, raft.ErrLogNotFound) {
-		first, _ := s.FirstIndex()
-		last, _ := s.LastIndex()
+		first, err := s.FirstIndex()
+		last, errLast := s.LastIndex()
+		if err = errors.Join(err, errLast); err != nil {
+			return StoredEntry{}, nil, err
+		}
 		return StoredEntry{}, nil, fmt.Errorf("%w: it has entries %d to %d", ErrNoEntry, first, last)
 	} else if err != nil {
 		return StoredEntry{}, nil, err

@@ -83,7 +83,7 @@ func lastIndex(t *testing.T, dir string) uint64 {
 	s := testStore(t, dir)
 	last, err := s.LastIndex()
 	require.NoError(t, err)
-	require.NoError(t, s.Close())
+	require.NoError(t, s.close())
 	return last
 }
 
@@ -98,7 +98,7 @@ func appendTail(t *testing.T, dir string, entries uint64) {
 	for i := uint64(1); i <= entries; i++ {
 		require.NoError(t, s.StoreLog(&raft.Log{Index: last + i, Term: term, Type: raft.LogNoop}))
 	}
-	require.NoError(t, s.Close())
+	require.NoError(t, s.close())
 }
 
 // A tail that was never committed is dropped as ever.
@@ -150,10 +150,10 @@ func TestOlderLogIsRefused(t *testing.T) {
 }
 
 func TestDamagedMemoryIsRefused(t *testing.T) {
-	for _, content := range []string{"", "{", `{"version": 99}`} {
+	for _, content := range []string{"", "{", "null", "{}", `{"version": 99}`, `{"version":1,"commit":{"term":1,"index":9},"crc32c":"00000000"}` + "\n"} {
 		dir := t.TempDir()
 		require.NoError(t, os.WriteFile(filepath.Join(dir, memoryName), []byte(content), 0o600))
-		_, err := loadMemories(dir)
+		_, err := loadMemories(dir, false)
 		require.ErrorIs(t, err, halt.ErrFolderIncomplete, content)
 	}
 }

@@ -12,18 +12,18 @@ import (
 )
 
 // DeleteRange removes entries. Raft cuts the log at its beginning below a snapshot, and at its end where a leader has other entries.
-// The latter must never reach what is committed: guard refuses that.
+// The latter must never reach what is committed: keep refuses that.
 func (s *logStore) DeleteRange(low, high uint64) error {
 	last, err := s.LastIndex()
 	if err != nil {
 		return err
 	}
-	if s.guard != nil && high >= last {
-		if err := s.guard(low, last); err != nil {
+	if s.keep != nil && high >= last {
+		if err := s.keep(low, last); err != nil {
 			return err
 		}
 	}
-	return s.BoltStore.DeleteRange(low, high)
+	return s.guard(func() error { return s.bolt.DeleteRange(low, high) })
 }
 
 // guardLog refuses to drop the end of the log, from low to last, where that has entries which this node has applied or knows to be

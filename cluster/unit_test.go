@@ -288,7 +288,7 @@ func TestEntriesFor(t *testing.T) {
 
 func TestLogStoreMeasures(t *testing.T) {
 	s := testStore(t, t.TempDir())
-	defer func() { require.NoError(t, s.Close()) }()
+	defer func() { require.NoError(t, s.close()) }()
 	for i := range 1500 {
 		require.NoError(t, s.StoreLog(&raft.Log{Index: uint64(i + 1), Data: make([]byte, 936)}))
 	}
@@ -313,7 +313,7 @@ func (l *listed) List() ([]*raft.SnapshotMeta, error) {
 
 func TestLogMustFollowState(t *testing.T) {
 	s := testStore(t, t.TempDir())
-	defer func() { require.NoError(t, s.Close()) }()
+	defer func() { require.NoError(t, s.close()) }()
 	require.NoError(t, checkLog(s, &listed{}))
 	require.NoError(t, s.StoreLog(&raft.Log{Index: 10}))
 	require.ErrorContains(t, checkLog(s, &listed{}), "begins at index 10")

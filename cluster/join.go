@@ -75,7 +75,7 @@ func whyNotYet(err error) string {
 func (n *Node) askJoin(address string, hasState bool) (a joinAnswer, err error) {
 	ctx, cancel := context.WithTimeout(n.ctx, joinTime)
 	defer cancel()
-	q := joinMessage{Name: n.cfg.NodeID, ServerID: n.serverID(), Address: n.cfg.ClusterAdvertise, HasState: hasState}
+	q := joinMessage{Name: n.cfg.NodeID, ServerID: n.serverID(), Address: n.cfg.ClusterAdvertise, HasState: hasState, Process: n.process}
 	if n.cfg.JoinToken != nil && n.isProtected() {
 		if q.Token, err = n.cfg.JoinToken(); err != nil {
 			return a, errorf(command.CodeNotReady, "this node's join token: %v", err)
@@ -98,15 +98,26 @@ func (n *Node) askJoin(address string, hasState bool) (a joinAnswer, err error) 
 	return a, nil
 }
 
-// announce makes this member's address known after a start, since it may have changed, and learns whether the node was
+// announce makes this member's address known after a start, and again whenever it misses the leader for long: another process
+// may have taken its address.
+func (n *Node) announce() {
+	for n.announceOnce(); n.missesLeader(twinPatience * n.cfg.Heartbeat); n.announceOnce() {
+		n.log.Debug("this node hears of no leader, and makes its address known again")
+	}
+}
+
+// announceOnce makes this member's address known, since it may have changed, and learns whether the node was
 // removed while it was down. Only the leader can tell that: a node that was removed may hear its leader once more, by a
 // last message that was meant for it, and its own membership still has it.
-func (n *Node) announce() {
+func (n *Node) announceOnce() {
 	for n.sleep(jitter(n.cfg.Heartbeat), nil) {
 		v := n.views.get()
 		if v.leading {
 			if v.ready {
-				if _, _, err := n.admit(n.ctx, joinMessage{Name: n.cfg.NodeID, ServerID: n.serverID(), Address: n.cfg.ClusterAdvertise, HasState: true, Proof: joinProof{Self: true}}); err == nil {
+				if _, _, err := n.admit(n.ctx, joinMessage{
+					Name: n.cfg.NodeID, ServerID: n.serverID(), Address: n.cfg.ClusterAdvertise, HasState: true,
+					Process: n.process, Proof: joinProof{Self: true},
+				}); err == nil {
 					return
 				}
 			}
@@ -211,7 +222,7 @@ func (n *Node) admit(ctx context.Context, q joinMessage) (command.Code, joinAnsw
 			}
 			return command.CodeOK, n.welcome(), nil
 		case s.ID == id:
-			return n.readdress(r, q, s)
+			return n.readdress(ctx, r, q, s)
 		case nameOf(string(s.ID)) == q.Name:
 			old = append(old, s)
 		}
@@ -246,9 +257,13 @@ func (n *Node) admit(ctx context.Context, q joinMessage) (command.Code, joinAnsw
 }
 
 // readdress gives a member another address.
-func (n *Node) readdress(r *raft.Raft, q joinMessage, s raft.Server) (command.Code, joinAnswer, error) {
+func (n *Node) readdress(ctx context.Context, r *raft.Raft, q joinMessage, s raft.Server) (command.Code, joinAnswer, error) {
 	if err := n.consentAddress(q, s); err != nil {
 		return err.Code, joinAnswer{}, err
+	}
+	if refusal := n.refuseTwin(ctx, q, s); refusal != "" {
+		n.log.Warn("a member runs twice", "member", q.ServerID, "address", s.Address, "other", q.Address)
+		return command.CodeOK, joinAnswer{Refused: refusal}, nil
 	}
 	n.log.Info("a member has another address", "member", q.ServerID, "address", q.Address, "before", s.Address)
 	err := n.change(addServer(r, s.ID, raft.ServerAddress(q.Address), s.Suffrage))

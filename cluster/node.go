@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ import (
 // Node is one member of a cluster, or on its way to become one. Its methods may be called concurrently.
 type Node struct {
 	cfg       Config
+	process   string // a number of this process, which a copy of the folder does not have
 	log       *slog.Logger
 	metrics   *metrics
 	transport *transport.Transport
@@ -73,7 +75,7 @@ type Node struct {
 // until Shutdown. ctx bounds only the start itself.
 func Start(ctx context.Context, cfg Config) (*Node, error) {
 	cfg.setDefaults()
-	n := &Node{cfg: cfg, log: cfg.Logger, failed: make(chan error, 1), phase: "starting", polls: map[string]poll{}}
+	n := &Node{cfg: cfg, process: rand.Text(), log: cfg.Logger, failed: make(chan error, 1), phase: "starting", polls: map[string]poll{}}
 	n.confirms, n.asks, n.reach = newRounds(), newRounds(), newReach()
 	n.progress = newProgress()
 	n.queue = newQueue(cfg.QueueCommands, cfg.QueueBytes)
@@ -202,6 +204,9 @@ func (n *Node) becomeMember() error {
 		if err := n.bootstrap(); err != nil {
 			return fmt.Errorf("bootstrap: %w", err)
 		}
+	}
+	if err := n.checkTwin(); err != nil {
+		return err
 	}
 	return n.startRaft()
 }

@@ -255,7 +255,7 @@ func (n *Node) handlePoll(_ context.Context, body []byte) (command.Code, []byte)
 	}
 	return answer(pollMessage{
 		ServerID: n.serverID(), Applied: n.cfg.Machine.AppliedIndex(), Features: n.cfg.Features, Digest: n.answerDigest(body),
-		Disk: n.space.own(),
+		Process: n.process, Disk: n.space.own(),
 	})
 }
 

@@ -146,6 +146,8 @@ type joinMessage struct {
 	Address  string `json:"address"`
 	// HasState tells that the node takes part in Raft already and only makes its address known.
 	HasState bool `json:"has_state,omitempty"`
+	// Process tells two processes with the same folder apart; earlier versions do not send it.
+	Process string `json:"process,omitempty"`
 	// Token is the consent of an administrator.
 	Token string `json:"token,omitempty"`
 	// Passed tells that a follower has passed the call on to its leader: it is not passed on again.
@@ -189,6 +191,8 @@ type pollMessage struct {
 	Features uint64 `json:"features,omitempty"`
 	// Digest is that of the member's state at the index that was asked for, empty as long as it has none.
 	Digest string `json:"digest,omitempty"`
+	// Process is the member's process; members of earlier versions do not tell it.
+	Process string `json:"process,omitempty"`
 	// Disk is the file system of the member's data folder; members of earlier versions do not tell it.
 	Disk disk `json:"disk,omitzero"`
 }

@@ -116,7 +116,7 @@ func (p joinProof) isFor(q joinMessage, old []raft.Server) bool {
 }
 
 // consentAddress returns why a node may not take the address of a member to another place.
-func (n *Node) consentAddress(q joinMessage, s raft.Server) *Error {
+func (n *Node) consentAddress(q joinMessage) *Error {
 	switch {
 	case !n.isProtected(), q.Proof.Self:
 		return nil

@@ -258,7 +258,7 @@ func (n *Node) admit(ctx context.Context, q joinMessage) (command.Code, joinAnsw
 
 // readdress gives a member another address.
 func (n *Node) readdress(ctx context.Context, r *raft.Raft, q joinMessage, s raft.Server) (command.Code, joinAnswer, error) {
-	if err := n.consentAddress(q, s); err != nil {
+	if err := n.consentAddress(q); err != nil {
 		return err.Code, joinAnswer{}, err
 	}
 	if refusal := n.refuseTwin(ctx, q, s); refusal != "" {

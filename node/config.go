@@ -83,7 +83,7 @@ type Config struct {
 	// the default of package cluster; a negative value turns that off.
 	MinFreeDisk int64
 
-	// SigningKeyAge is how old a key may become that signs tokens before the leader replaces it, at least TokenLifetime; 0 replaces none.
+	// SigningKeyAge is how old a key may become that signs tokens before the leader replaces it. Less than TokenLifetime counts as that; 0 replaces none.
 	SigningKeyAge time.Duration
 
 	// ExpiryInterval is how often the leader looks for temporary unavailability, lifetimes of DIDs and signing keys whose time is over;
@@ -135,11 +135,8 @@ func (c Config) withDefaults() (Config, error) {
 	if (c.HTTPTLSCert == "") != (c.HTTPTLSKey == "") || c.HTTPClientCA != "" && c.HTTPTLSCert == "" {
 		return c, errors.New("HTTPS needs a certificate and a key, and client certificates need HTTPS")
 	}
-	if c.BootstrapExpect < 0 {
-		return c, fmt.Errorf("bootstrap-expect is %d, it must not be negative", c.BootstrapExpect)
-	}
-	if c.ChangesMaxBytes < 0 || c.ChangesMaxAge < 0 {
-		return c, errors.New("changes-max-bytes and changes-max-age must not be negative")
+	if err := c.checkNumbers(); err != nil {
+		return c, err
 	}
 	if err := catalogue.ValidateSetting(catalogue.SettingNameSchema, c.NameSchema); err != nil {
 		return c, fmt.Errorf("name-schema: %w", err)
@@ -148,12 +145,6 @@ func (c Config) withDefaults() (Config, error) {
 		c.FeatureLevel = new(uint64(catalogue.NewestFeatureLevel))
 	}
 	c.TokenLifetime = orDefault(c.TokenLifetime, time.Hour)
-	if c.SigningKeyAge < 0 {
-		return c, fmt.Errorf("signing-key-age is %s, it must not be negative; 0 leaves the rotation of keys to you", c.SigningKeyAge)
-	}
-	if c.SigningKeyAge > 0 {
-		c.SigningKeyAge = max(c.SigningKeyAge, c.TokenLifetime) // or there would be many keys at a time
-	}
 	c.DrainTime = orDefault(c.DrainTime, 5*time.Second)
 	c.ExpiryInterval = orDefault(c.ExpiryInterval, 10*time.Second)
 	c.ChangesMaxAge, c.ChangesMaxBytes = cmp.Or(c.ChangesMaxAge, 7*24*time.Hour), cmp.Or(c.ChangesMaxBytes, 256<<20)
@@ -185,6 +176,19 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	return c, nil
+}
+
+// checkNumbers refuses numbers and times that make no sense.
+func (c *Config) checkNumbers() error {
+	switch {
+	case c.BootstrapExpect < 0:
+		return fmt.Errorf("bootstrap-expect is %d, it must not be negative", c.BootstrapExpect)
+	case c.ChangesMaxBytes < 0 || c.ChangesMaxAge < 0:
+		return errors.New("changes-max-bytes and changes-max-age must not be negative")
+	case c.SigningKeyAge < 0:
+		return fmt.Errorf("signing-key-age is %s, it must not be negative; 0 leaves the rotation of keys to you", c.SigningKeyAge)
+	}
+	return nil
 }
 
 // orDefault returns an interval, or another where it is none.

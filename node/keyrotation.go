@@ -42,6 +42,7 @@ func (n *Node) rotateKeys(ctx context.Context, interval time.Duration, rotation 
 	if rotation.age == 0 {
 		return
 	}
+	rotation.age = max(rotation.age, rotation.lifetime) // or there would be many keys at a time
 	n.whileLeading(ctx, interval, "signing keys could not be rotated", func(ctx context.Context) error {
 		return n.rotateKeysDue(ctx, rotation)
 	})

@@ -83,16 +83,22 @@ func schemeOf(pfn string) string {
 }
 
 // notDeclared gathers the answer of a declaration.
-type notDeclared struct{ answer command.NotDeclared }
+type notDeclared struct {
+	answer command.NotDeclared
+	byRSE  map[string]*command.NotDeclared_RSE
+}
 
 func (n *notDeclared) add(rse, item string) {
-	for _, r := range n.answer.Rses {
-		if r.Rse == rse {
-			r.Items = append(r.Items, item)
-			return
+	r := n.byRSE[rse]
+	if r == nil {
+		if n.byRSE == nil {
+			n.byRSE = map[string]*command.NotDeclared_RSE{}
 		}
+		r = &command.NotDeclared_RSE{Rse: rse}
+		n.byRSE[rse] = r
+		n.answer.Rses = append(n.answer.Rses, r)
 	}
-	n.answer.Rses = append(n.answer.Rses, &command.NotDeclared_RSE{Rse: rse, Items: []string{item}})
+	r.Items = append(r.Items, item)
 }
 
 func (n *notDeclared) encode() ([]byte, error) {
@@ -124,15 +130,15 @@ func DeclareBad(tx Tx, at Stamp, c *command.DeclareBad) ([]byte, error) {
 	var (
 		edits   = newReplicaEdits(tx, at)
 		answer  notDeclared
-		allowed *RSE
+		allowed = map[*RSE]bool{}
 	)
 	for i := range targets {
 		t := &targets[i]
-		if t.rse != allowed && !c.ByDids {
+		if !c.ByDids && !allowed[t.rse] {
 			if err = Authorize(tx, at.Issuer, ActionDeclareBad, t.rse.Name); err != nil {
 				return nil, err
 			}
-			allowed = t.rse
+			allowed[t.rse] = true
 		}
 		item, err := declareBad(edits, t, BadReplica{State: BadStateBad, Account: account.ID, Reason: c.Reason}, c.Force)
 		if err != nil {

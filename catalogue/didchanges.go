@@ -303,11 +303,8 @@ func (c *didChanges) write(tx Tx) error {
 			}
 			d.changed = true
 		}
-		if meta := d.meta.entries(); len(meta) > 0 {
-			if err := putMetadata(tx, c.at, d.ref, d.did, meta); err != nil {
-				return err
-			}
-			d.changed = true
+		if err := c.writeMetadata(tx, d); err != nil {
+			return err
 		}
 	}
 	if err := c.writeEdges(tx); err != nil {
@@ -319,6 +316,19 @@ func (c *didChanges) write(tx Tx) error {
 		}
 	}
 	return nil
+}
+
+// writeMetadata carries out what is set on a DID, after its events.
+func (c *didChanges) writeMetadata(tx Tx, d *changedDID) error {
+	meta := d.meta.entries()
+	if len(meta) == 0 {
+		return nil
+	}
+	d.changed = true
+	if d.read && d.events.isZero() {
+		return putMetadataOver(tx, c.at, d.ref, d.did, d.stored, meta)
+	}
+	return putMetadata(tx, c.at, d.ref, d.did, meta)
 }
 
 // writeEdges carries out what is attached, detached and packed.

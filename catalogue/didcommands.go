@@ -312,6 +312,7 @@ func (c *didChanges) setMetadata(d *changedDID, m *command.DIDMetadata, recursiv
 	if err := c.work.spendOn(int(d.did.Length), "the contents of '"+m.Name+"'"); err != nil {
 		return err
 	}
+	passedOn := inherited(set)
 	return scanChildren(c.v, d.ref, func(ref didRef, _ DIDType) (bool, error) {
 		child, err := c.load(ref)
 		if err == nil && child == nil {
@@ -320,7 +321,7 @@ func (c *didChanges) setMetadata(d *changedDID, m *command.DIDMetadata, recursiv
 		if err != nil {
 			return false, err
 		}
-		child.meta.lay(inherited(set))
+		child.meta.lay(passedOn)
 		return true, nil
 	})
 }

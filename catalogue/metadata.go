@@ -16,6 +16,7 @@ type MetadataEntry struct{ Key, Value string }
 const metadataFormat = 1
 
 func appendMetadata(b []byte, entries []MetadataEntry) []byte {
+	b = slices.Grow(b, 1+binary.MaxVarintLen64+metadataBytes(entries)+4*len(entries))
 	b = binary.AppendUvarint(append(b, metadataFormat), uint64(len(entries)))
 	for _, e := range entries {
 		b = appendString(appendString(b, e.Key), e.Value)
@@ -24,10 +25,16 @@ func appendMetadata(b []byte, entries []MetadataEntry) []byte {
 }
 
 func parseMetadata(b []byte) ([]MetadataEntry, error) {
-	r := newRecordReader(b, metadataFormat)
-	entries := make([]MetadataEntry, 0, r.count(2))
-	for range cap(entries) {
-		e := MetadataEntry{Key: r.string(), Value: r.string()}
+	r, all := newRecordReader(b, metadataFormat), string(b)
+	text := func() string { // a part of all: one allocation for thousands of texts
+		size := len(r.take(r.uvarint()))
+		end := len(all) - len(r.b)
+		return all[end-size : end]
+	}
+	n := r.count(2)
+	entries := make([]MetadataEntry, 0, n+n/16+1) // with room for a few more keys
+	for range n {
+		e := MetadataEntry{Key: text(), Value: text()}
 		if n := len(entries); n > 0 && entries[n-1].Key >= e.Key {
 			r.fail()
 		}
@@ -134,17 +141,15 @@ func mergeMetadata(old, changes []MetadataEntry) []MetadataEntry {
 // layMetadata puts the later of two lists of changes over the earlier; both are in ascending order of key.
 func layMetadata(earlier, later []MetadataEntry) []MetadataEntry {
 	laid := make([]MetadataEntry, 0, len(earlier)+len(later))
-	for len(earlier) > 0 || len(later) > 0 {
-		if len(later) == 0 || len(earlier) > 0 && earlier[0].Key < later[0].Key {
-			laid, earlier = append(laid, earlier[0]), earlier[1:]
-			continue
+	for _, e := range later { // mostly a few over many
+		at, found := slices.BinarySearchFunc(earlier, e.Key, func(e MetadataEntry, key string) int { return strings.Compare(e.Key, key) })
+		laid = append(append(laid, earlier[:at]...), e)
+		if found {
+			at++
 		}
-		if len(earlier) > 0 && earlier[0].Key == later[0].Key {
-			earlier = earlier[1:]
-		}
-		laid, later = append(laid, later[0]), later[1:]
+		earlier = earlier[at:]
 	}
-	return laid
+	return append(laid, earlier...)
 }
 
 // putMetadata lays validated entries over the metadata of a DID and marks d, which the caller stores. It checks nothing.
@@ -156,8 +161,34 @@ func putMetadata(tx Tx, at Stamp, ref didRef, d *DID, changes []MetadataEntry) e
 	if err != nil {
 		return err
 	}
-	merged := mergeMetadata(old, changes)
-	d.HasMetadata = len(merged) > 0
+	return putMetadataOver(tx, at, ref, d, old, changes)
+}
+
+// editInPlace is how many changes are put into metadata that is there one by one.
+const editInPlace = 8
+
+// editMetadata is mergeMetadata for entries that nobody needs any more: a few changes of many keys copy nothing but what is
+// behind them.
+func editMetadata(entries, changes []MetadataEntry) []MetadataEntry {
+	if len(changes) > editInPlace {
+		return mergeMetadata(entries, changes)
+	}
+	for _, e := range changes {
+		at, found := slices.BinarySearchFunc(entries, e.Key, func(e MetadataEntry, key string) int { return strings.Compare(e.Key, key) })
+		switch {
+		case found && e.Value == "":
+			entries = slices.Delete(entries, at, at+1)
+		case found:
+			entries[at] = e
+		case e.Value != "":
+			entries = slices.Insert(entries, at, e)
+		}
+	}
+	return entries
+}
+
+// putMetadataOver is putMetadata for a DID whose metadata has been read; old is used up.
+func putMetadataOver(tx Tx, at Stamp, ref didRef, d *DID, old, changes []MetadataEntry) error {
 	for _, e := range changes {
 		d.Revision = tx.Note(at, Change{Kind: ChangeDIDChanged, ref: ref, Key: e.Key, Value: e.Value})
 	}
@@ -165,9 +196,12 @@ func putMetadata(tx Tx, at Stamp, ref didRef, d *DID, changes []MetadataEntry) e
 	if err := moveEnd(tx, ref, old, changes); err != nil {
 		return err
 	}
+	had := len(old) > 0
+	merged := editMetadata(old, changes)
+	d.HasMetadata = len(merged) > 0
 	if d.HasMetadata {
 		tx.Put(metadataKey(ref), appendMetadata(nil, merged))
-	} else if len(old) > 0 {
+	} else if had {
 		tx.Delete(metadataKey(ref))
 	}
 	return nil

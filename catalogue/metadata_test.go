@@ -1,10 +1,15 @@
 package catalogue
 
 import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"dapple/command"
 )
@@ -240,4 +245,50 @@ func TestManyEvents(t *testing.T) {
 	require.Equal(t, "9223372036854775807", events("cont"))
 	didDo(s, "root", DetachDIDs, detachFrom("ds", "a"))
 	require.Empty(t, events("ds"))
+}
+
+// TestTextOfAsTheDecoder compares values with what encoding/json says of them.
+func TestTextOfAsTheDecoder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		value := rapid.OneOf(
+			rapid.StringMatching(`["ab\\ n0-]{0,6}`), rapid.String(), rapid.Map(rapid.String(), strconv.Quote), rapid.Map(rapid.String(), jsonText),
+			rapid.SampledFrom([]string{"null", "true", "-1", "1e5", "0x", " 5", ` "a" `, `"\u0041"`, "\"\x7f\"", `"\"`, `"`, `""`, "[]", "{}"}),
+		).Draw(t, "value")
+		var want string
+		isText := json.Unmarshal([]byte(value), &want) == nil
+		text, ok := textOf(value)
+		require.Equal(t, isText, ok, "%q", value)
+		if ok {
+			require.Equal(t, want, text, "%q", value)
+		}
+	})
+}
+
+// TestLayMetadata compares with maps.
+func TestLayMetadata(t *testing.T) {
+	entries := rapid.Custom(func(t *rapid.T) []MetadataEntry {
+		all := rapid.MapOfN(rapid.StringMatching(`[a-e]{1,2}`), rapid.SampledFrom([]string{"", "1", "2"}), 0, 12).Draw(t, "entries")
+		return entriesOf(all)
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		earlier, later := entries.Draw(t, "earlier"), entries.Draw(t, "later")
+		want := map[string]string{}
+		for _, e := range slices.Concat(earlier, later) {
+			want[e.Key] = e.Value
+		}
+		require.Equal(t, entriesOf(want), layMetadata(earlier, later))
+		maps.DeleteFunc(want, func(_, value string) bool { return value == "" })
+		require.Equal(t, entriesOf(want), mergeMetadata(earlier, later))
+		if stored := slices.DeleteFunc(slices.Clone(earlier), func(e MetadataEntry) bool { return e.Value == "" }); len(stored) > 0 {
+			require.Equal(t, mergeMetadata(stored, later), editMetadata(stored, later))
+		}
+	})
+}
+
+func entriesOf(values map[string]string) []MetadataEntry {
+	entries := make([]MetadataEntry, 0, len(values))
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		entries = append(entries, MetadataEntry{key, values[key]})
+	}
+	return entries
 }

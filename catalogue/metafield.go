@@ -142,8 +142,7 @@ func (f metadataField) convert(v View, at Stamp, e *MetadataEntry) error {
 }
 
 func (f metadataField) stored(at Stamp, value string) (string, bool) {
-	var text string
-	isText := json.Unmarshal([]byte(value), &text) == nil
+	text, isText := textOf(value)
 	switch f.kind {
 	case metaText:
 		if !isText {
@@ -184,6 +183,29 @@ func (f metadataField) stored(at Stamp, value string) (string, bool) {
 	}
 }
 
+// textOf returns the text that a JSON value is, and false for a value of another kind. Plain texts and numbers, which most values
+// are, are told without a decoder; null is the empty text, as to the decoder.
+func textOf(value string) (text string, ok bool) {
+	if value != "" && (value[0] == '-' || value[0] >= '0' && value[0] <= '9') {
+		return "", false
+	}
+	if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' && isOwnJSON(value[1:n-1]) {
+		return value[1 : n-1], true
+	}
+	ok = json.Unmarshal([]byte(value), &text) == nil
+	return text, ok
+}
+
+// isOwnJSON reports whether a text is its own JSON but for the quotes, in ASCII.
+func isOwnJSON(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
 // storedWide is stored for integers from feature level 1 on: all of 64 bits, and a whole number that is written as a fraction
 // or with an exponent, as 5.0 and 5e9, which is the same number to the clients.
 func (f metadataField) storedWide(v View, value string) (string, bool, error) {
@@ -191,8 +213,7 @@ func (f metadataField) storedWide(v View, value string) (string, bool, error) {
 	if err != nil || level < 1 {
 		return "", false, err
 	}
-	var text string
-	if json.Unmarshal([]byte(value), &text) == nil {
+	if text, isText := textOf(value); isText {
 		n, err := strconv.ParseInt(text, 10, 64)
 		return strconv.FormatInt(n, 10), err == nil, nil
 	}

@@ -43,6 +43,8 @@ type pathMatch struct {
 	path        string
 	visit       func(scope, name string) bool
 	scope, name string // "" while unknown
+	digest      lastDigest
+	digestOf    [2]string // scope and name of the digest
 	steps       int
 }
 
@@ -92,7 +94,10 @@ func (m *pathMatch) made(i, p int, piece *pathPiece) bool {
 		}
 		m.steps -= digestSteps
 	}
-	text := piece.text(m.scope, m.name, &lastDigest{})
+	if of := [2]string{m.scope, m.name}; m.digestOf != of {
+		m.digest, m.digestOf = lastDigest{}, of
+	}
+	text := piece.text(m.scope, m.name, &m.digest)
 	if p == 0 {
 		text = strings.TrimLeft(text, "/")
 	}
@@ -146,14 +151,7 @@ func (m *pathMatch) capture(i, p int, field *string, unjoin func(string) string)
 		longest = templateScope
 	}
 	for end := p + 1; end <= len(m.path); end++ {
-		if next := i + 1; next < len(m.template.pieces) {
-			literal := m.template.pieces[next].literal
-			if end < len(m.path) && !strings.HasPrefix(m.path[end:], literal) {
-				continue
-			}
-		} else if end < len(m.path) {
-			end = len(m.path)
-		}
+		end = m.fieldEnd(i+1, end)
 		*field = unjoin(m.path[p:end])
 		if len(*field) > longest {
 			return true
@@ -169,6 +167,18 @@ func (m *pathMatch) capture(i, p int, field *string, unjoin func(string) string)
 		}
 	}
 	return true
+}
+
+// fieldEnd returns the first place from end on where the field before a piece may end: where the literal begins that the
+// piece is, or at the end of the path, which is the only one for the last field.
+func (m *pathMatch) fieldEnd(piece, end int) int {
+	if piece == len(m.template.pieces) {
+		return len(m.path)
+	}
+	if at := strings.Index(m.path[end:], m.template.pieces[piece].literal); at >= 0 {
+		return end + at
+	}
+	return len(m.path)
 }
 
 // unjoin returns the scope or name of which the piece makes a text.

@@ -200,7 +200,7 @@ func (c *rseCache) find(name, id string) (*RSE, error) {
 
 func findRSEByNameOrID(v View, name, id string) (*RSE, error) {
 	if id == "" {
-		return GetRSE(v, name)
+		return sharedRSE(v, name)
 	}
 	uuid, ok := ParseUUID(id)
 	if !ok {

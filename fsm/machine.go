@@ -184,7 +184,7 @@ func (m *Machine) beginManifest(s *store) error {
 // adopt makes s and the state loaded from it the machine's. The caller holds mu or is Open.
 func (m *Machine) adopt(s *store, st *state) {
 	m.state = st
-	m.reader = &dbReader{db: s.db, unflushed: newUnflushed(s.db, unflushedKeys)}
+	m.reader = &dbReader{db: s.db, again: true, unflushed: newUnflushed(s.db, unflushedKeys)}
 	m.counters = counters{}
 	m.overlay = newOverlay(settledReader{m.reader, &m.generations, m.counters})
 	m.generations.begin()

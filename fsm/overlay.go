@@ -18,9 +18,7 @@ type overlay struct {
 	changes []change
 	memory  arena
 
-	// ordered and recent are places in changes: the first in order of keys, the second as they were written. Merging
-	// them only now and then keeps a scan cheap in a large batch.
-	ordered, recent []int
+	order keyOrders
 
 	journal []undo              // of the running command
 	noted   catalogue.ChangeLog // by the running command
@@ -48,12 +46,8 @@ type undo struct {
 	kind  changeKind
 }
 
-const (
-	// mergeRecent is how many unordered changes a Scan looks through before it rather merges them.
-	mergeRecent = 128
-	// placesKept is the size up to which the map is used again for the next batch.
-	placesKept = 1 << 14
-)
+// placesKept is the size up to which the map is used again for the next batch.
+const placesKept = 1 << 14
 
 func newOverlay(base catalogue.View) *overlay {
 	return &overlay{base: base, places: map[string]int{}}
@@ -83,7 +77,8 @@ func (o *overlay) reset() {
 	}
 	clear(o.places)
 	clear(o.changes)
-	o.changes, o.ordered, o.recent, o.journal = o.changes[:0], o.ordered[:0], o.recent[:0], o.journal[:0]
+	o.changes, o.journal = o.changes[:0], o.journal[:0]
+	o.order.reset()
 	o.memory.reset()
 	o.settled = false
 }
@@ -130,7 +125,7 @@ func (o *overlay) write(key, value []byte, kind changeKind) {
 		key = o.memory.copy(key)
 		o.changes = append(o.changes, change{key: key})
 		o.places[unsafe.String(unsafe.SliceData(key), len(key))] = place // the map is cleared before the memory is used again
-		o.recent = append(o.recent, place)
+		o.order.add(o.changes, place)
 	}
 	c := &o.changes[place]
 	o.journal = append(o.journal, undo{place, c.value, c.kind})
@@ -149,61 +144,21 @@ func (o *overlay) Scan(low, high []byte, visit func(key, value []byte) (bool, er
 
 // between returns the changes with keys in [low, high) as they stand now, in order.
 func (o *overlay) between(low, high []byte) []scanned {
-	if len(o.recent) > mergeRecent {
-		o.mergeRecent()
+	places := o.order.between(o.changes, low, high)
+	if len(places) == 0 {
+		return nil
 	}
-	first, _ := slices.BinarySearchFunc(o.ordered, low, o.comparePlace)
-	last := len(o.ordered)
-	if high != nil {
-		last, _ = slices.BinarySearchFunc(o.ordered, high, o.comparePlace)
-	}
-	var all []scanned
-	for _, place := range o.ordered[first:max(first, last)] {
-		all = append(all, o.scanned(place))
-	}
-	middle := len(all)
-	for _, place := range o.recent {
-		if key := o.changes[place].key; bytes.Compare(key, low) >= 0 && (high == nil || bytes.Compare(key, high) < 0) {
-			all = append(all, o.scanned(place))
-		}
-	}
-	if len(all) > middle {
-		slices.SortFunc(all, func(a, b scanned) int { return bytes.Compare(a.key, b.key) })
+	all := make([]scanned, len(places))
+	for i, place := range places {
+		c := &o.changes[place]
+		all[i] = scanned{c.key, place, c.kind}
 	}
 	return all
 }
 
-func (o *overlay) scanned(place int) scanned {
-	c := &o.changes[place]
-	return scanned{c.key, place, c.kind}
-}
-
-func (o *overlay) comparePlace(place int, key []byte) int {
-	return bytes.Compare(o.changes[place].key, key)
-}
-
-// mergeRecent brings recent into ordered.
-func (o *overlay) mergeRecent() {
-	byKey := func(a, b int) int { return bytes.Compare(o.changes[a].key, o.changes[b].key) }
-	slices.SortFunc(o.recent, byKey)
-	merged := slices.Grow(o.ordered, len(o.recent))[:len(o.ordered)+len(o.recent)]
-	i, j := len(o.ordered)-1, len(o.recent)-1
-	for to := len(merged) - 1; j >= 0; to-- {
-		if i >= 0 && byKey(merged[i], o.recent[j]) > 0 {
-			merged[to] = merged[i]
-			i--
-		} else {
-			merged[to] = o.recent[j]
-			j--
-		}
-	}
-	o.ordered, o.recent = merged, o.recent[:0]
-}
-
 // writeTo puts every change into a batch in the order of the keys, tells noted of it and returns how many they are.
 func (o *overlay) writeTo(batch *pebble.Batch, noted func(*change)) (keys int, err error) {
-	o.mergeRecent()
-	for _, place := range o.ordered {
+	err = o.order.each(o.changes, func(place int) (err error) {
 		c := &o.changes[place]
 		switch c.kind {
 		case changePut:
@@ -211,15 +166,15 @@ func (o *overlay) writeTo(batch *pebble.Batch, noted func(*change)) (keys int, e
 		case changeDelete:
 			err = batch.Delete(c.key, nil)
 		default:
-			continue
+			return nil
 		}
-		if err != nil {
-			return keys, err
+		if err == nil {
+			noted(c)
+			keys++
 		}
-		noted(c)
-		keys++
-	}
-	return keys, nil
+		return err
+	})
+	return keys, err
 }
 
 // scanned is a change as it stood when a Scan began.

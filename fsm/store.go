@@ -237,6 +237,9 @@ type dbReader struct {
 	stop   *atomic.Bool // ends a Scan; nil never does
 	closer interface{ Close() error }
 	runs   ascending
+	// again keeps the iterator of a Scan for the next one, until done; idle is that one, nil where there is none.
+	again bool
+	idle  *pebble.Iterator
 	// unflushed spares the writer's reader looks into memtables; nil with others.
 	unflushed *unflushed
 }
@@ -267,7 +270,15 @@ func (r *dbReader) Get(key []byte) ([]byte, bool, error) {
 
 // done gives back everything that reads hold. On a database, not a snapshot, it is to be called before what has been written since
 // is to be seen.
-func (r *dbReader) done() error { return errors.Join(r.release(), r.runs.end(), r.unflushed.done()) }
+func (r *dbReader) done() error {
+	idle := r.idle
+	r.idle = nil
+	err := errors.Join(r.release(), r.runs.end(), r.unflushed.done())
+	if idle != nil {
+		err = errors.Join(err, idle.Close())
+	}
+	return err
+}
 
 // release gives back what the last Get returned.
 func (r *dbReader) release() error {
@@ -280,16 +291,34 @@ func (r *dbReader) release() error {
 }
 
 // Scan implements catalogue.View.
-func (r *dbReader) Scan(low, high []byte, visit func(key, value []byte) (bool, error)) (err error) {
-	iter, err := r.db.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: high})
+func (r *dbReader) Scan(low, high []byte, visit func(key, value []byte) (bool, error)) error {
+	iter, err := r.iterator(low, high)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if closing := iter.Close(); err == nil {
-			err = closing // a visitor's own error stays as it is
-		}
-	}()
+	err = r.scan(iter, visit)
+	if r.again && r.idle == nil && iter.Error() == nil {
+		r.idle = iter
+		return err
+	}
+	if closing := iter.Close(); err == nil {
+		err = closing // a visitor's own error stays as it is
+	}
+	return err
+}
+
+// iterator returns one for a scan. To make one costs more than most scans, and bulk commands scan for each item.
+func (r *dbReader) iterator(low, high []byte) (*pebble.Iterator, error) {
+	if r.idle == nil {
+		return r.db.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: high})
+	}
+	iter := r.idle
+	r.idle = nil // a visit may scan too
+	iter.SetBounds(low, high)
+	return iter, nil
+}
+
+func (r *dbReader) scan(iter *pebble.Iterator, visit func(key, value []byte) (bool, error)) error {
 	for valid := iter.First(); valid; valid = iter.Next() {
 		if r.stop != nil && r.stop.Load() {
 			return ErrClosed

@@ -2,6 +2,8 @@ package fsm
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,12 +14,17 @@ import (
 	"dapple/command"
 )
 
-// manyItems is the largest number of items that a request may name.
-const manyItems = 10_000
+// manyItems is the largest number of items that a request may name, changedItems that of items that count for three, and
+// detachedItems that of those that count for a quarter more (command.Items).
+const (
+	manyItems     = 10_000
+	changedItems  = manyItems / 3
+	detachedItems = manyItems * 4 / 5
+)
 
 // worstStore is a machine whose commands are counted: how many keys each reads below the overlay, and how many it writes.
 type worstStore struct {
-	t     *testing.T
+	t     testing.TB
 	m     *Machine
 	index uint64
 	count *countingView
@@ -49,8 +56,16 @@ func newWorstStore(t *testing.T) *worstStore {
 	if testing.Short() {
 		t.Skip("commands of 10,000 items take minutes with the race detector")
 	}
-	s := &worstStore{t: t, m: newMachine(t)}
-	s.m.cfg.Strict = true
+	s := fillWorstStore(t, newMachine(t))
+	s.count = &countingView{View: s.m.overlay.base}
+	s.m.overlay.base = s.count
+	return s
+}
+
+// fillWorstStore gives a new machine what each of the commands needs.
+func fillWorstStore(t testing.TB, m *Machine) *worstStore {
+	t.Helper()
+	s := &worstStore{t: t, m: m}
 	apply(t, s.m, configuration(1, "a"))
 	s.index = 1
 	s.as("", command.TypeGenesis, &command.Genesis{
@@ -61,8 +76,6 @@ func newWorstStore(t *testing.T) *worstStore {
 	for i, rse := range []string{"ONE", "TWO"} {
 		s.do(command.TypeAddRSE, &command.AddRSE{Name: rse, Uuid: append(make([]byte, 15), byte(i+1)), Settings: &command.RSESettings{}})
 	}
-	s.count = &countingView{View: s.m.overlay.base}
-	s.m.overlay.base = s.count
 	return s
 }
 
@@ -126,6 +139,48 @@ func registration(rse string, names ...string) *command.AddReplicas {
 		add.Files = append(add.Files, &command.NewFile{Scope: "s", Name: name, Bytes: 5})
 	}
 	return add
+}
+
+// filesWith registers files with metadata.
+func (s *worstStore) filesWith(meta map[string]string, names ...string) {
+	s.t.Helper()
+	add := registration("ONE", names...)
+	for _, f := range add.Files {
+		f.Meta = meta
+	}
+	s.do(command.TypeAddReplicas, add)
+}
+
+// atPaths makes an RSE whose files have paths of their own, and a registration there.
+func (s *worstStore) atPaths(rse string, pfns []string) *command.AddReplicas {
+	s.t.Helper()
+	s.do(command.TypeAddRSE, &command.AddRSE{Name: rse, Uuid: []byte("the odd RSE's id"), Settings: &command.RSESettings{Deterministic: new(bool)}})
+	s.protocol(rse)
+	add := &command.AddReplicas{Rse: rse}
+	for i, pfn := range pfns {
+		add.Files = append(add.Files, &command.NewFile{Scope: "s", Name: fmt.Sprintf("f%06d", i), Bytes: 5, Pfn: pfn})
+	}
+	return add
+}
+
+func (s *worstStore) bad(names ...string) {
+	s.t.Helper()
+	s.do(command.TypeDeclareBad, badOf(names...))
+}
+
+func badOf(names ...string) *command.DeclareBad {
+	c := &command.DeclareBad{Reason: "lost"}
+	for _, name := range names {
+		c.Replicas = append(c.Replicas, &command.ReplicaAt{Scope: "s", Name: name, Rse: "ONE"})
+	}
+	return c
+}
+
+// shuffled returns names in an order that has nothing to do with them, always the same.
+func shuffled(names []string) []string {
+	names = slices.Clone(names)
+	rand.New(rand.NewPCG(1, 2)).Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	return names
 }
 
 // attachment puts children into a parent.

@@ -163,6 +163,10 @@ func (s *Server) featureLevel() (uint64, error) {
 // propose sends a command in the name of the request's account and waits for its outcome. Where it did not take effect the
 // error is answered and ok is false.
 func (s *Server) propose(c *gin.Context, t command.Type, message proto.Message) (result command.Result, ok bool) {
+	if err := s.checkItems(message); err != nil {
+		s.fail(c, err)
+		return command.Result{}, false
+	}
 	payload, err := proto.Marshal(message)
 	if err != nil {
 		// The only text that protobuf refuses is invalid UTF-8.

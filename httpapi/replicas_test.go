@@ -164,6 +164,40 @@ func TestReplicaBodiesRefused(t *testing.T) {
 	ts.do("GET", "/replicas/s/good", "").want(t, 404, "DataIdentifierNotFound")
 }
 
+// TestCostlyItemsCountForMore sends as many replicas to delete, and files with as many keys of metadata, as a request may name,
+// and one more.
+func TestCostlyItemsCountForMore(t *testing.T) {
+	ts := newReplicaServer(t)
+	ts.limits.Items = 300
+	most := ts.limits.Items / 3
+	list := func(format string, n int) string {
+		items := make([]string, n)
+		for i := range items {
+			items[i] = fmt.Sprintf(format, i)
+		}
+		return `{"rse": "ONE", "files": [` + strings.Join(items, ", ") + `]}`
+	}
+	file, name := `{"scope": "s", "name": "f%d", "bytes": 1}`, `{"scope": "s", "name": "f%d"}`
+	ts.do("POST", "/replicas", list(file, most+1)).want(t, 201, "")
+	refused := ts.do("DELETE", "/replicas", list(name, most+1))
+	refused.want(t, 413, "InvalidRequest")
+	require.Contains(t, refused.raw("ExceptionMessage"), fmt.Sprintf("counts for %d items, and %d are allowed at once: send it in parts", 3*(most+1), ts.limits.Items))
+	ts.do("PUT", "/replicas", list(`{"scope": "s", "name": "f%d", "state": "A"}`, most+1)).want(t, 413, "InvalidRequest")
+	ts.do("GET", "/replicas/s/f0", "").want(t, 200, "")
+	ts.do("DELETE", "/replicas", list(name, most)).want(t, 200, "")
+	ts.do("GET", "/replicas/s/f0", "").want(t, 404, "DataIdentifierNotFound")
+
+	keys := func(n int) string {
+		meta := make([]string, n)
+		for i := range meta {
+			meta[i] = fmt.Sprintf(`"k%d": 1`, i)
+		}
+		return `{"scope": "s", "name": "m%d", "bytes": 1, "meta": {` + strings.Join(meta, ", ") + `}}`
+	}
+	ts.do("POST", "/replicas", list(keys(4), ts.limits.Items)).want(t, 201, "")
+	ts.do("POST", "/replicas", list(keys(5), ts.limits.Items)).want(t, 413, "InvalidRequest")
+}
+
 func TestReplicaFieldsArrive(t *testing.T) {
 	ts := newReplicaServer(t)
 	ts.do("POST", "/replicas/", `{"rse": "ND", "files": [{"name": "n\u002fx", "md5": "d41d8cd98f00b204e9800998ecf8427e", "bytes": 0, "scope": "s",

@@ -13,10 +13,14 @@ const (
 	AlarmReplication = "replication_stalled"
 	// AlarmDisk is a member whose data folder is on a file system that is nearly full.
 	AlarmDisk = "disk_low"
+	// AlarmDiverged is a member that has stopped because it has entries that the cluster has lost.
+	AlarmDiverged = "diverged"
+	// AlarmRolledBack is a member that has less than it had acknowledged: its folder is an older copy.
+	AlarmRolledBack = "rolled_back"
 )
 
 // alarmReasons are all of them, for the metric.
-var alarmReasons = []string{AlarmState, AlarmReplication, AlarmDisk}
+var alarmReasons = []string{AlarmState, AlarmReplication, AlarmDisk, AlarmDiverged, AlarmRolledBack}
 
 // Alarm is a fault of a member that an operator has to look at.
 type Alarm struct {
@@ -59,6 +63,13 @@ func (a *alarms) clear(reason, member string) bool {
 	}
 	a.all = slices.Delete(a.all, i, i+1)
 	return true
+}
+
+// keep drops the alarms of who is no member any more.
+func (a *alarms) keep(members []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all = slices.DeleteFunc(a.all, func(x Alarm) bool { return !slices.Contains(members, x.Member) })
 }
 
 // list returns the alarms in order of members and reasons.

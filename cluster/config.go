@@ -108,6 +108,7 @@ type Config struct {
 	ProposeTimeout time.Duration // deadline of a proposal that has none: 10 s
 	ForwardTimeout time.Duration // one call that brings commands to the leader: 5 s
 	PollInterval   time.Duration // how often the leader asks every member how far it is: 500 ms
+	RecallTime     time.Duration // how long a start waits at most for what the others remember of this node: 3 s
 	StallLimit     time.Duration // a write of the log that takes longer is a failure of the node: 10 s
 	PledgeTime     time.Duration // how long a pledge to let another node form the cluster holds: 10 s
 
@@ -153,6 +154,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.ForwardTimeout, 5*time.Second)
 	setDefault(&c.PollInterval, 500*time.Millisecond)
 	setDefault(&c.StallLimit, 10*time.Second)
+	setDefault(&c.RecallTime, 3*time.Second)
 	setDefault(&c.PledgeTime, 10*time.Second)
 	setDefault(&c.QueueCommands, 8192)
 	setDefault(&c.QueueBytes, 64<<20)

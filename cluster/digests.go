@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"sync"
@@ -129,9 +128,8 @@ func (n *Node) compareDigests() {
 }
 
 // answerDigest answers the question of a leader's poll, and takes in what it says of the majority.
-func (n *Node) answerDigest(body []byte) string {
-	var q pollQuestion
-	if n.cfg.Digests == nil || len(body) == 0 || json.Unmarshal(body, &q) != nil || q.Digest == 0 {
+func (n *Node) answerDigest(q pollQuestion) string {
+	if n.cfg.Digests == nil || q.Digest == 0 {
 		return ""
 	}
 	own, found := n.cfg.Digests.DigestAt(q.Digest)

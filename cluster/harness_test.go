@@ -83,7 +83,7 @@ func (f *fleet) config(name string) Config {
 		Genesis:   func([16]byte) (*command.Genesis, error) { return &command.Genesis{}, nil },
 		Heartbeat: 150 * time.Millisecond, Election: 150 * time.Millisecond, Lease: 100 * time.Millisecond,
 		MinFreeDisk: -1, // the disk of the machine is no matter of the tests
-		RPCTimeout:  time.Second, PollInterval: 50 * time.Millisecond, PledgeTime: 2 * time.Second, ForwardTimeout: time.Second,
+		RPCTimeout:  time.Second, PollInterval: 50 * time.Millisecond, PledgeTime: 2 * time.Second, RecallTime: time.Second, ForwardTimeout: time.Second,
 	}
 	if os.Getenv("DAPPLE_TEST_LOG") != "" {
 		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil)).With("node", name)

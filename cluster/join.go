@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"dapple/command"
+	"dapple/internal/halt"
 	"dapple/transport"
 )
 
@@ -35,8 +36,13 @@ func (n *Node) join(cluster string, members []helloMessage) (bool, error) {
 			reasons = append(reasons, fmt.Sprintf("%s at %s %s", m.Name, m.Address, whyNotYet(err)))
 			continue
 		}
-		if a.Refused != "" {
-			return false, fmt.Errorf("the cluster refuses this node: %s", a.Refused)
+		if err := n.refusal(a); err != nil {
+			return false, err
+		}
+		if a.Renew {
+			// A copy of the folder from before it joined: it knows nothing of its time as a member.
+			n.log.Error("the data folder is an older copy, from before this node was a member: it joins as a new one", "known_to", m.Name)
+			return false, n.renew()
 		}
 		n.meet(a.Members)
 		err = n.updateMeta(func(m *meta) { m.Cluster, m.JoinedForming = a.Cluster, a.Forming })
@@ -46,6 +52,17 @@ func (n *Node) join(cluster string, members []helloMessage) (bool, error) {
 	n.transport.DropIdle() // they show the certificate that was not enough
 	n.sleep(jitter(joinPause), nil)
 	return false, nil
+}
+
+// refusal is the error of a node that may never join as it is, nil where it may.
+func (n *Node) refusal(a joinAnswer) error {
+	switch {
+	case a.Duplicate:
+		return fmt.Errorf("%w: %s", halt.ErrDuplicate, a.Refused)
+	case a.Refused != "":
+		return fmt.Errorf("the cluster refuses this node: %s", a.Refused)
+	}
+	return nil
 }
 
 // joinPause is how long a node that was not let in waits before it asks again, beside the pause between two surveys.
@@ -75,7 +92,7 @@ func whyNotYet(err error) string {
 func (n *Node) askJoin(address string, hasState bool) (a joinAnswer, err error) {
 	ctx, cancel := context.WithTimeout(n.ctx, joinTime)
 	defer cancel()
-	q := joinMessage{Name: n.cfg.NodeID, ServerID: n.serverID(), Address: n.cfg.ClusterAdvertise, HasState: hasState, Process: n.process}
+	q := joinMessage{Name: n.cfg.NodeID, ServerID: n.serverID(), Run: n.run, Address: n.cfg.ClusterAdvertise, HasState: hasState}
 	if n.cfg.JoinToken != nil && n.isProtected() {
 		if q.Token, err = n.cfg.JoinToken(); err != nil {
 			return a, errorf(command.CodeNotReady, "this node's join token: %v", err)
@@ -98,26 +115,15 @@ func (n *Node) askJoin(address string, hasState bool) (a joinAnswer, err error) 
 	return a, nil
 }
 
-// announce makes this member's address known after a start, and again whenever it misses the leader for long: another process
-// may have taken its address.
-func (n *Node) announce() {
-	for n.announceOnce(); n.missesLeader(twinPatience * n.cfg.Heartbeat); n.announceOnce() {
-		n.log.Debug("this node hears of no leader, and makes its address known again")
-	}
-}
-
-// announceOnce makes this member's address known, since it may have changed, and learns whether the node was
+// announce makes this member's address known after a start, since it may have changed, and learns whether the node was
 // removed while it was down. Only the leader can tell that: a node that was removed may hear its leader once more, by a
 // last message that was meant for it, and its own membership still has it.
-func (n *Node) announceOnce() {
+func (n *Node) announce() {
 	for n.sleep(jitter(n.cfg.Heartbeat), nil) {
 		v := n.views.get()
 		if v.leading {
 			if v.ready {
-				if _, _, err := n.admit(n.ctx, joinMessage{
-					Name: n.cfg.NodeID, ServerID: n.serverID(), Address: n.cfg.ClusterAdvertise, HasState: true,
-					Process: n.process, Proof: joinProof{Self: true},
-				}); err == nil {
+				if _, _, err := n.admit(n.ctx, joinMessage{Name: n.cfg.NodeID, ServerID: n.serverID(), Run: n.run, Address: n.cfg.ClusterAdvertise, HasState: true, Proof: joinProof{Self: true}}); err == nil {
 					return
 				}
 			}
@@ -130,8 +136,8 @@ func (n *Node) announceOnce() {
 				continue
 			}
 			n.meet(a.Members)
-			if a.Refused != "" {
-				n.fail(fmt.Errorf("the cluster refuses this node: %s", a.Refused))
+			if err := n.refusal(a); err != nil {
+				n.fail(err)
 			}
 			return
 		}
@@ -216,6 +222,10 @@ func (n *Node) admit(ctx context.Context, q joinMessage) (command.Code, joinAnsw
 	var old []raft.Server
 	for _, s := range n.servers() {
 		switch {
+		case s.ID == id && !q.HasState && n.remembered()[q.ServerID].Index > 0:
+			a := n.welcome()
+			a.Renew = true
+			return command.CodeOK, a, nil
 		case s.ID == id && s.Address == address:
 			if err := n.consentAgain(q); err != nil {
 				return err.Code, joinAnswer{}, err
@@ -261,9 +271,8 @@ func (n *Node) readdress(ctx context.Context, r *raft.Raft, q joinMessage, s raf
 	if err := n.consentAddress(q); err != nil {
 		return err.Code, joinAnswer{}, err
 	}
-	if refusal := n.refuseTwin(ctx, q, s); refusal != "" {
-		n.log.Warn("a member runs twice", "member", q.ServerID, "address", s.Address, "other", q.Address)
-		return command.CodeOK, joinAnswer{Refused: refusal}, nil
+	if refused := n.refuseDuplicate(ctx, q, s); refused != nil {
+		return command.CodeOK, *refused, nil
 	}
 	n.log.Info("a member has another address", "member", q.ServerID, "address", q.Address, "before", s.Address)
 	err := n.change(addServer(r, s.ID, raft.ServerAddress(q.Address), s.Suffrage))

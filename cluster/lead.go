@@ -105,6 +105,7 @@ func (n *Node) applyUntil(epoch context.Context, c command.Command) bool {
 func (n *Node) pollMembers(epoch context.Context) (learners []raft.Server) {
 	commit := n.consensus.Load().raft.CommitIndex()
 	question := n.digests.question(n)
+	question.Marks = n.acknowledged()
 	var asking sync.WaitGroup
 	for _, s := range n.servers() {
 		if string(s.ID) == n.serverID() {

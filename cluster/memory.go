@@ -31,6 +31,15 @@ type memory struct {
 	Commit mark `json:"commit"`
 	// Peers is how much each member, by server id, is known to have acknowledged.
 	Peers map[string]mark `json:"peers,omitempty"`
+	// Members are the latest membership, so that a start can ask the others before Raft runs.
+	Members []memberMemory `json:"members,omitempty"`
+}
+
+// memberMemory is one server of the membership.
+type memberMemory struct {
+	ID      string `json:"id"`
+	Address string `json:"address"`
+	Voter   bool   `json:"voter,omitempty"`
 }
 
 // memories keeps a memory, and its file.
@@ -96,12 +105,33 @@ func (m *memories) learn(marks map[string]mark) {
 	}
 }
 
-// forget drops who is no member any more.
-func (m *memories) forget(members []string) {
+// peers returns how much each member is known to have acknowledged.
+func (m *memories) peers() map[string]mark {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return maps.Clone(m.now.Peers)
+}
+
+// members returns the membership as it was last known.
+func (m *memories) members() []memberMemory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.now.Members
+}
+
+// setMembers takes down the membership, and drops what is known of who is no member any more.
+func (m *memories) setMembers(servers []raft.Server) {
+	all, ids := make([]memberMemory, len(servers)), serverIDs(servers)
+	for i, s := range servers {
+		all[i] = memberMemory{ID: string(s.ID), Address: string(s.Address), Voter: s.Suffrage == raft.Voter}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !slices.Equal(all, m.now.Members) {
+		m.now.Members, m.dirty = all, true
+	}
 	for id := range m.now.Peers {
-		if !slices.Contains(members, id) {
+		if !slices.Contains(ids, id) {
 			delete(m.now.Peers, id)
 			m.dirty = true
 		}
@@ -150,7 +180,7 @@ func (n *Node) keepMemory() {
 	}
 }
 
-// remember takes down the last committed entry and, as leader, what the members have acknowledged.
+// remember takes down the last committed entry, the membership, and what the members are known to have.
 func (n *Node) remember() {
 	r := n.consensus.Load().raft
 	if index := r.CommitIndex(); index > 0 {
@@ -158,20 +188,38 @@ func (n *Node) remember() {
 			n.memories.committed(mark{term, index})
 		}
 	}
-	if n.IsLeader() {
-		n.memories.learn(n.acknowledged())
-	}
+	n.memories.learn(n.acknowledged())
 	if servers := n.servers(); len(servers) > 0 {
-		n.memories.forget(serverIDs(servers))
+		n.memories.setMembers(servers)
+		n.alarms.keep(serverIDs(servers))
 	}
 }
 
-// acknowledged returns, of this leader, what all members are known to have on their disks, itself among them.
+// acknowledged returns what members are known to have on their disks now: to a leader all of them, itself among them, to a follower
+// its leader, which has all that is committed.
 func (n *Node) acknowledged() map[string]mark {
-	r := n.consensus.Load().raft
-	all := n.progress.marks()
-	all[n.serverID()] = mark{r.CurrentTerm(), r.LastIndex()}
-	return all
+	r, v := n.consensus.Load().raft, n.views.get()
+	if v.leading {
+		all := n.progress.marks()
+		all[n.serverID()] = mark{v.term, r.LastIndex()}
+		return all
+	}
+	_, leader := r.LeaderWithID()
+	commit := r.CommitIndex()
+	_, still := r.LeaderWithID()
+	term, known := n.termAt(commit)
+	if leader == "" || leader != still || !known { // else the commit may be of the next leader
+		return nil
+	}
+	return map[string]mark{string(leader): {term, commit}}
+}
+
+// remembered returns how much each member is known to have acknowledged, now or on disk.
+func (n *Node) remembered() map[string]mark {
+	if n.consensus.Load() != nil {
+		n.memories.learn(n.acknowledged())
+	}
+	return n.memories.peers()
 }
 
 // termAt returns the term of an entry that is in the log or was the last to be applied. A damaged log fails the node.

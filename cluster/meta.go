@@ -26,12 +26,12 @@ type meta struct {
 	// JoinedForming is set in a node that joined a cluster which was still forming: how many voters were expected. It
 	// ends, like Forming, once they have been there.
 	JoinedForming int `json:"joined_forming,omitempty"`
-	// Address is where the others reached the node when it was last started.
-	Address string `json:"address,omitempty"`
 	// Started tells that Raft's store holds a term: if it holds none later, it was lost.
 	Started bool `json:"started,omitempty"`
 	// Remembers tells that memory.json is there: if it is not later, it was lost. Earlier versions wrote none.
 	Remembers bool `json:"remembers,omitempty"`
+	// Rejoining is set while a node whose folder is an older copy asks to be taken in as a new incarnation.
+	Rejoining bool `json:"rejoining,omitempty"`
 }
 
 const metaName = "node.json"

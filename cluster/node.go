@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -21,8 +20,8 @@ import (
 // Node is one member of a cluster, or on its way to become one. Its methods may be called concurrently.
 type Node struct {
 	cfg       Config
-	process   string // a number of this process, which a copy of the folder does not have
 	log       *slog.Logger
+	run       string // of this process: two may have copies of one folder
 	metrics   *metrics
 	transport *transport.Transport
 	store     *logStore // the life of the node owns it until Raft runs
@@ -75,7 +74,7 @@ type Node struct {
 // until Shutdown. ctx bounds only the start itself.
 func Start(ctx context.Context, cfg Config) (*Node, error) {
 	cfg.setDefaults()
-	n := &Node{cfg: cfg, process: rand.Text(), log: cfg.Logger, failed: make(chan error, 1), phase: "starting", polls: map[string]poll{}}
+	n := &Node{cfg: cfg, log: cfg.Logger, run: newRun(), failed: make(chan error, 1), phase: "starting", polls: map[string]poll{}}
 	n.confirms, n.asks, n.reach = newRounds(), newRounds(), newReach()
 	n.progress = newProgress()
 	n.queue = newQueue(cfg.QueueCommands, cfg.QueueBytes)
@@ -163,6 +162,7 @@ func (n *Node) methods() map[byte]transport.Method {
 		methodConfirm:   {Name: "confirm", Handle: n.handleConfirm},
 		methodReadIndex: {Name: "read_index", Handle: n.handleReadIndex},
 		methodNotice:    {Name: "notice", Handle: n.handleNotice},
+		methodRecall:    {Name: "recall", Handle: n.handleRecall},
 	}
 }
 
@@ -178,6 +178,7 @@ func (n *Node) live() {
 	n.tasks.Go(n.watchRaft)
 	n.tasks.Go(n.watchHealth)
 	n.tasks.Go(n.watchReach)
+	n.tasks.Go(n.watchPlace)
 	n.tasks.Go(n.keepMemory)
 	n.tasks.Go(n.watchHeartbeats)
 	n.tasks.Go(n.notifyStart)
@@ -204,11 +205,23 @@ func (n *Node) becomeMember() error {
 		if err := n.bootstrap(); err != nil {
 			return fmt.Errorf("bootstrap: %w", err)
 		}
-	}
-	if err := n.checkTwin(); err != nil {
+	} else if err := n.resume(); err != nil {
 		return err
 	}
 	return n.startRaft()
+}
+
+// resume prepares a node that has been a member before.
+func (n *Node) resume() error {
+	if m := n.currentMeta(); m.Started && !m.Rejoining {
+		if err := n.recall(); err != nil {
+			return err
+		}
+	}
+	if n.currentMeta().Rejoining {
+		return n.rejoin()
+	}
+	return nil
 }
 
 func (n *Node) currentMeta() meta {

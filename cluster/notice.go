@@ -3,6 +3,8 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"dapple/command"
+	"dapple/internal/halt"
 )
 
 // noticeTime bounds the call that tells a member of a stop: a stop must not wait long for members that are away.
@@ -21,9 +24,12 @@ func (n *Node) notify(ctx context.Context, stopping bool) bool {
 	ctx, cancel := context.WithTimeout(ctx, noticeTime)
 	defer cancel()
 	message := noticeMessage{ServerID: n.serverID(), Stopping: stopping}
+	if stopping {
+		message.Alarm, message.Message = n.lastAlarm()
+	}
 	var telling sync.WaitGroup
 	var missed atomic.Bool
-	for _, s := range n.servers() {
+	for _, s := range n.knownServers() {
 		if string(s.ID) == n.serverID() || (stopping && n.reach.isAway(string(s.ID))) {
 			continue
 		}
@@ -36,6 +42,16 @@ func (n *Node) notify(ctx context.Context, stopping bool) bool {
 	}
 	telling.Wait()
 	return !missed.Load()
+}
+
+// lastAlarm returns what the others should raise for this node, which has failed; nothing where that ends with the process.
+func (n *Node) lastAlarm() (reason, message string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if errors.Is(n.failure, halt.ErrDiverged) {
+		return AlarmDiverged, n.meta.Name + " has stopped: " + n.failure.Error()
+	}
+	return "", ""
 }
 
 // notifyStart tells the others, again for a while where some do not answer, that this node has started: a follower calls no
@@ -56,6 +72,11 @@ func (n *Node) handleNotice(_ context.Context, body []byte) (command.Code, []byt
 		if string(s.ID) == m.ServerID && m.ServerID != n.serverID() {
 			if n.reach.announced(m.ServerID, m.Stopping) {
 				n.log.Info(nameOf(m.ServerID)+map[bool]string{true: " stops", false: " has started"}[m.Stopping], "member", m.ServerID)
+			}
+			if slices.Contains(alarmReasons, m.Alarm) {
+				n.raise(m.Alarm, m.ServerID, m.Message)
+			} else if !m.Stopping {
+				n.clear(AlarmDiverged, m.ServerID)
 			}
 			return answer(struct{}{})
 		}

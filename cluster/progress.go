@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"maps"
 	"sync"
 	"time"
@@ -13,6 +14,10 @@ import (
 type mark struct {
 	Term  uint64 `json:"term"` // of the leader, which may be later than that of the entry
 	Index uint64 `json:"index"`
+}
+
+func (m mark) String() string {
+	return fmt.Sprintf("entries up to index %d in term %d", m.Index, m.Term)
 }
 
 // before tells that m is from an earlier time than o.

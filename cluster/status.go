@@ -2,12 +2,14 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/raft"
 
 	"dapple/command"
+	"dapple/transport"
 )
 
 // Roles of a node.
@@ -249,13 +251,21 @@ func (n *Node) handleCommit(context.Context, []byte) (command.Code, []byte) {
 	return answer(n.committed())
 }
 
-func (n *Node) handlePoll(_ context.Context, body []byte) (command.Code, []byte) {
+func (n *Node) handlePoll(ctx context.Context, body []byte) (command.Code, []byte) {
 	if n.consensus.Load() == nil || n.leaving.Load() {
 		return command.CodeNotReady, nil
 	}
+	var q pollQuestion
+	if len(body) > 0 && json.Unmarshal(body, &q) != nil {
+		return command.CodeInvalidValue, nil
+	}
+	if leader := n.views.get().leaderID; leader != "" && transport.PeerOf(ctx).Is(leader) {
+		n.memories.learn(q.Marks)
+		n.reconsider(q.Marks[n.serverID()], leader)
+	}
 	return answer(pollMessage{
-		ServerID: n.serverID(), Applied: n.cfg.Machine.AppliedIndex(), Features: n.cfg.Features, Digest: n.answerDigest(body),
-		Process: n.process, Disk: n.space.own(),
+		ServerID: n.serverID(), Run: n.run, Applied: n.cfg.Machine.AppliedIndex(), Features: n.cfg.Features, Digest: n.answerDigest(q),
+		Disk: n.space.own(),
 	})
 }
 

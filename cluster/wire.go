@@ -20,6 +20,7 @@ const (
 	methodConfirm   = 8  // what is your term
 	methodReadIndex = 9  // do you lead, and what is committed
 	methodNotice    = 10 // I stop, or I have started
+	methodRecall    = 11 // what do you remember of me
 )
 
 var errWire = errors.New("malformed internal call")
@@ -146,8 +147,8 @@ type joinMessage struct {
 	Address  string `json:"address"`
 	// HasState tells that the node takes part in Raft already and only makes its address known.
 	HasState bool `json:"has_state,omitempty"`
-	// Process tells two processes with the same folder apart; earlier versions do not send it.
-	Process string `json:"process,omitempty"`
+	// Run tells the process that asks from another with a copy of its folder; earlier versions do not tell it.
+	Run string `json:"run,omitempty"`
 	// Token is the consent of an administrator.
 	Token string `json:"token,omitempty"`
 	// Passed tells that a follower has passed the call on to its leader: it is not passed on again.
@@ -174,6 +175,39 @@ type joinAnswer struct {
 	Forming int `json:"forming,omitempty"`
 	// Refused says why the node may never join as it is.
 	Refused string `json:"refused,omitempty"`
+	// Duplicate tells that it is refused because another process answers with its server id.
+	Duplicate bool `json:"duplicate,omitempty"`
+	// Renew tells that the node has lost what it acknowledged as this incarnation, and has to come as a new one.
+	Renew bool `json:"renew,omitempty"`
+}
+
+// recallQuestion is what a member that starts asks all others before it runs Raft, and later while it has no leader.
+type recallQuestion struct {
+	ServerID string `json:"server_id"`
+	Run      string `json:"run"`
+	// Held is what the member has.
+	Held mark `json:"held"`
+	// Last is the end of its log.
+	Last *entryMark `json:"last,omitempty"`
+	// Marks are what it remembers of the others.
+	Marks map[string]mark `json:"marks,omitempty"`
+}
+
+type recallAnswer struct {
+	ServerID string `json:"server_id"`
+	Run      string `json:"run"`
+	// Had is what the member is known to have acknowledged.
+	Had mark `json:"had,omitzero"`
+	// Voters is how many voters the membership has.
+	Voters int `json:"voters,omitempty"`
+	// Address is where the membership has the member, empty where that is not known.
+	Address string `json:"address,omitempty"`
+	// Last is the end of the log of a member that has a leader.
+	Last *entryMark `json:"last,omitempty"`
+	// Contradicts tells that this log has another entry than the question's last, of the same index and term.
+	Contradicts bool `json:"contradicts,omitempty"`
+	// Elsewhere is the address at which another process answers with its server id.
+	Elsewhere string `json:"elsewhere,omitempty"`
 }
 
 // pollQuestion is the body of the leader's polls; those of earlier versions, and of nodes without a leader, have none.
@@ -182,17 +216,19 @@ type pollQuestion struct {
 	Digest uint64 `json:"digest,omitempty"`
 	// Agreed is the digest at that index on which a majority of voters agrees; empty as long as that is not known.
 	Agreed string `json:"agreed,omitempty"`
+	// Marks are what the leader knows all members to have acknowledged, by server id.
+	Marks map[string]mark `json:"marks,omitempty"`
 }
 
 type pollMessage struct {
 	ServerID string `json:"server_id"`
 	Applied  uint64 `json:"applied"`
+	// Run tells this process from others with a copy of its folder; members of earlier versions do not tell it.
+	Run string `json:"run,omitempty"`
 	// Features is the newest feature level that the member knows; members of earlier versions do not tell it.
 	Features uint64 `json:"features,omitempty"`
 	// Digest is that of the member's state at the index that was asked for, empty as long as it has none.
 	Digest string `json:"digest,omitempty"`
-	// Process is the member's process; members of earlier versions do not tell it.
-	Process string `json:"process,omitempty"`
 	// Disk is the file system of the member's data folder; members of earlier versions do not tell it.
 	Disk disk `json:"disk,omitzero"`
 }
@@ -201,6 +237,9 @@ type pollMessage struct {
 type noticeMessage struct {
 	ServerID string `json:"server_id"`
 	Stopping bool   `json:"stopping,omitempty"` // else: started
+	// Alarm and Message say why a member stops that an operator has to look at.
+	Alarm   string `json:"alarm,omitempty"`
+	Message string `json:"message,omitempty"`
 }
 
 type commitMessage struct {

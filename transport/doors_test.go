@@ -333,3 +333,18 @@ func TestHangingUpIsNoWarning(t *testing.T) {
 		})
 	}
 }
+
+// A node that takes another server id is known by it at once, also where it has talked to the peer before.
+func TestIdentifyAgain(t *testing.T) {
+	methods := testMethods()
+	methods[echo] = Method{Name: "echo", Handle: func(ctx context.Context, _ []byte) (command.Code, []byte) {
+		return command.CodeOK, []byte(PeerOf(ctx).Name)
+	}}
+	a, b := open(t, Config{}, clusterA), open(t, Config{Methods: methods}, clusterA)
+	for _, id := range []string{"a@1", "a@2"} {
+		a.Identify(id)
+		_, body, err := a.Call(callTime(t), b.Addr().String(), echo, nil)
+		require.NoError(t, err)
+		require.Equal(t, id, string(body))
+	}
+}

@@ -150,11 +150,13 @@ func (t *Transport) Start() {
 	}
 }
 
-// Identify sets the server id by which this node introduces itself to its peers; until then it is Config.Name.
+// Identify sets the server id by which this node introduces itself to its peers; until then it is Config.Name. Idle connections are
+// dropped, since they were made under another.
 func (t *Transport) Identify(serverID string) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.identity = serverID
+	t.mu.Unlock()
+	t.pools.drop()
 }
 
 // Addr returns the address that the transport listens on.

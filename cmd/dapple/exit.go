@@ -23,6 +23,7 @@ const (
 	exitIncomplete   = 15 // a part of the data folder is missing or belongs to another node
 	exitDiverged     = 16 // the node has entries that the cluster has lost
 	exitRolledBack   = 17 // the data folder is an older copy
+	exitDuplicate    = 18 // a process with a copy of the data folder runs as this node
 )
 
 // exitRow maps a cause to its exit code and its way out.
@@ -52,6 +53,8 @@ Do not empty the folder: if all nodes are full, the data are nowhere else.`},
 	{halt.ErrFolderIncomplete, exitIncomplete, adviceRejoin},
 	{halt.ErrDiverged, exitDiverged, adviceDiverged},
 	{halt.ErrRolledBack, exitRolledBack, `If you have the latest folder of this node, start it from that. ` + adviceRejoin},
+	{halt.ErrDuplicate, exitDuplicate, `Nothing is damaged, and DATA_DIR was not changed. The process that was first goes on.
+To move the node here, stop it there, and start it from its own folder: a copy is out of date.`},
 	{node.ErrMachineFailed, exitMachine, `Do not simply start it again. ` + adviceRejoin},
 }
 

@@ -28,6 +28,8 @@ var (
 	ErrDiverged = errors.New("this node has entries that the cluster has lost")
 	// ErrRolledBack is returned if the data folder, or a part of it, is an older copy: another member remembers that this node had more.
 	ErrRolledBack = errors.New("the data folder is an older copy")
+	// ErrDuplicate is returned if a process with a copy of the data folder runs as this node elsewhere. The data are intact.
+	ErrDuplicate = errors.New("this node is running elsewhere")
 )
 
 // Classify returns err with its cause in the chain, if the operating system's error tells it: a full disk, a permission.

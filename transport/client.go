@@ -86,13 +86,14 @@ func (t *Transport) acquire(ctx context.Context, p *pool, address string) (net.C
 	return c, nil
 }
 
-// exchange sends one request and reads its answer. The connection is reusable unless ctx ended meanwhile.
+// exchange sends one request and reads its answer. The connection is reusable unless ctx ended meanwhile, or the peer is not ready
+// for this node: it may know it by another name or certificate by then, which only a new connection shows.
 func (t *Transport) exchange(ctx context.Context, c net.Conn, method byte, body []byte) (command.Code, []byte, bool, error) {
 	deadline, _ := ctx.Deadline()
 	_ = c.SetDeadline(deadline)
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	code, answer, err := roundTrip(c, request{method: method, timeout: time.Until(deadline), body: body}, t.cfg.MaxFrame)
-	reusable := stop()
+	reusable := stop() && code != command.CodeNotReady
 	if err != nil && ctx.Err() != nil {
 		err = errors.Join(ctx.Err(), err)
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
@@ -233,13 +232,12 @@ func worstOfMuch() map[string]worstCase {
 func TestWorstCases(t *testing.T) {
 	for name, prepare := range worstCases() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newWorstStore(t)
 			number, c, named := prepare(s)
-			started := time.Now()
 			work, _ := s.worst(number, worstIssuer(number), c)
 			require.LessOrEqual(t, command.Items(c), manyItems, "a node lets no more pass")
 			require.Less(t, work, 30*named+30_000)
-			require.Less(t, time.Since(started), 10*time.Second)
 		})
 	}
 }

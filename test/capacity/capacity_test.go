@@ -116,18 +116,33 @@ func TestCommands(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "dapple")
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "dapple/cmd/dapple").CombinedOutput()
 	require.NoError(t, err, string(out))
-	of := func() common {
+	of := func(t *testing.T) common {
 		return common{Binary: binary, Dir: t.TempDir(), JSON: filepath.Join(t.TempDir(), "report.json"), Serve: []string{"--cache-bytes=8000000"}}
 	}
-	read := func(c common, into any) {
-		b, err := os.ReadFile(c.JSON)
-		require.NoError(t, err)
-		require.NoError(t, json.Unmarshal(b, into))
-	}
-	load := &sizeCmd{common: of(), Files: steps * datasetFiles, Clients: 2, Probe: true, Read: 200 * time.Millisecond}
+	t.Run("size", func(t *testing.T) {
+		t.Parallel()
+		requireSized(t, of(t))
+	})
+	t.Run("overload", func(t *testing.T) {
+		t.Parallel()
+		requireOverloaded(t, of(t))
+	})
+}
+
+// report reads what a command has written.
+func report(t *testing.T, c common, into any) {
+	t.Helper()
+	b, err := os.ReadFile(c.JSON)
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(b, into))
+}
+
+func requireSized(t *testing.T, c common) {
+	t.Helper()
+	load := &sizeCmd{common: c, Files: steps * datasetFiles, Clients: 2, Probe: true, Read: 200 * time.Millisecond}
 	require.NoError(t, load.Run(t.Context()))
 	var sized sizeReport
-	read(load.common, &sized)
+	report(t, c, &sized)
 	require.Len(t, sized.Steps, steps)
 	require.Len(t, sized.Milestones, 4)
 	require.Positive(t, sized.Milestones[3].List.Count)
@@ -135,14 +150,17 @@ func TestCommands(t *testing.T) {
 	require.Positive(t, sized.Join.Voter)
 	require.Positive(t, sized.Probe.Count)
 	require.Zero(t, sized.Probe.Failed, sized.Probe.Example)
+}
 
+func requireOverloaded(t *testing.T, c common) {
+	t.Helper()
 	// Without a warm-up every request that a client begins is counted, however slow the machine is.
 	over := &overloadCmd{
-		common: of(), Workloads: []string{"register"}, Duration: 2 * time.Second, Closed: time.Second, Clients: 2, Factor: 20, Every: 500 * time.Millisecond,
+		common: c, Workloads: []string{"register"}, Duration: 2 * time.Second, Closed: time.Second, Clients: 2, Factor: 20, Every: 500 * time.Millisecond,
 	}
 	require.NoError(t, over.Run(t.Context()))
 	var overloaded overloadReport
-	read(over.common, &overloaded)
+	report(t, c, &overloaded)
 	run := overloaded.Runs[0]
 	require.Positive(t, run.Sustainable.Requests)
 	require.Positive(t, run.Overloaded.Requests+run.Overloaded.Rejected)

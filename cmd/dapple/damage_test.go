@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -48,6 +49,8 @@ func (l *lockedBuffer) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
+
+var everyDamage = flag.Bool("every-damage", false, "spoil each file in every way, as .ci/run does")
 
 const folderPassword = "long secret"
 
@@ -247,6 +250,9 @@ func TestDamagedFiles(t *testing.T) {
 		for name, damage := range damages {
 			if f.only != nil && !slices.Contains(f.only, name) {
 				continue
+			}
+			if !*everyDamage && name != "gone" && name != "garbage" {
+				continue // .ci/run tries the other ways too
 			}
 			code, found := f.but[name]
 			if !found {

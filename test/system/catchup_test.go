@@ -90,7 +90,7 @@ func TestNewcomerNeedNotReplay(t *testing.T) {
 // TestCatchUpAfterManyWrites kills a node, makes many writes and starts it again.
 func TestCatchUpAfterManyWrites(t *testing.T) {
 	t.Parallel()
-	writes := 30_000
+	writes := 15_000
 	if long() {
 		writes = 100_000
 	}

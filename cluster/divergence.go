@@ -18,8 +18,6 @@ type entryMark struct {
 	Seal  []byte `json:"seal"`
 }
 
-func markOf(l *raft.Log) *entryMark { return &entryMark{Index: l.Index, Term: l.Term, Seal: sealOf(l)} }
-
 // lastEntry returns the last entry of the log, nil where that is empty.
 func (n *Node) lastEntry() (*entryMark, error) {
 	last, err := n.store.LastIndex()
@@ -28,10 +26,13 @@ func (n *Node) lastEntry() (*entryMark, error) {
 	}
 	var l raft.Log
 	err = n.store.GetLog(last, &l)
-	if errors.Is(err, raft.ErrLogNotFound) { // it was cut meanwhile
+	switch {
+	case errors.Is(err, raft.ErrLogNotFound): // it was cut meanwhile
 		return nil, nil
+	case err != nil:
+		return nil, err // what was read of a damaged entry must not contradict anybody's
 	}
-	return markOf(&l), err
+	return &entryMark{Index: l.Index, Term: l.Term, Seal: sealOf(&l)}, nil
 }
 
 // contradicts reports whether the log has, with the same index and term, another entry than that of another member.

@@ -2,8 +2,6 @@ package cluster
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"slices"
 
@@ -16,13 +14,6 @@ import (
 // placePause is how many times Config.Heartbeat a node has no leader before it asks the others whether they know it elsewhere. A
 // shorter pause notices a copy sooner, and asks more in each election that takes long.
 const placePause = 10
-
-// newRun returns an identity of this process.
-func newRun() string {
-	var b [8]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
-}
 
 // elsewhere returns the address at which a process answers with a server's id that is not of that run: two processes have copies
 // of one folder. It returns "" for none.

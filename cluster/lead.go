@@ -178,9 +178,10 @@ func (n *Node) checkFormed(epoch context.Context) {
 	n.views.lead(epoch, true, true)
 }
 
-func (n *Node) voters() int {
-	voters := 0
-	for _, s := range n.servers() {
+func (n *Node) voters() int { return countVoters(n.servers()) }
+
+func countVoters(servers []raft.Server) (voters int) {
+	for _, s := range servers {
 		if s.Suffrage == raft.Voter {
 			voters++
 		}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -74,7 +75,7 @@ type Node struct {
 // until Shutdown. ctx bounds only the start itself.
 func Start(ctx context.Context, cfg Config) (*Node, error) {
 	cfg.setDefaults()
-	n := &Node{cfg: cfg, log: cfg.Logger, run: newRun(), failed: make(chan error, 1), phase: "starting", polls: map[string]poll{}}
+	n := &Node{cfg: cfg, log: cfg.Logger, run: rand.Text(), failed: make(chan error, 1), phase: "starting", polls: map[string]poll{}}
 	n.confirms, n.asks, n.reach = newRounds(), newRounds(), newReach()
 	n.progress = newProgress()
 	n.queue = newQueue(cfg.QueueCommands, cfg.QueueBytes)

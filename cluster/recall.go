@@ -198,14 +198,7 @@ func (n *Node) knownServers() []raft.Server {
 }
 
 // knownVoters returns how many of knownServers vote; 0 where that is not known.
-func (n *Node) knownVoters() (voters int) {
-	for _, s := range n.knownServers() {
-		if s.Suffrage == raft.Voter {
-			voters++
-		}
-	}
-	return voters
-}
+func (n *Node) knownVoters() int { return countVoters(n.knownServers()) }
 
 // addressOf returns where the membership has a server, empty for none.
 func (n *Node) addressOf(id string) string {
